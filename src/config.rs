@@ -1,0 +1,336 @@
+//! Settings: file, environment and flags become one checked [`Config`]. Every default is here once.
+//!
+//! Order: flag over environment over file over default. Unknown keys are errors. Secrets come from the
+//! environment only and are never printed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use crate::event::Stream;
+
+/// The configuration file as written. Every key is optional.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Root of the lake: a directory, or a URL of a store this build supports.
+    pub lake: Option<String>,
+    /// `fsync` (default): what is acknowledged survives a power cut. `os`: it survives a killed process.
+    pub durability: Durability,
+    pub kafka: Kafka,
+    pub consume: Consume,
+    pub redact: Redact,
+    pub session_records: SessionRecords,
+    pub detect: Detect,
+    #[serde(skip)]
+    pub secrets: Secrets,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    #[default]
+    Fsync,
+    Os,
+}
+
+/// Where messages come from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// `bootstrap.servers`.
+    pub brokers: String,
+    /// `group.id`. Processes of one group share the partitions.
+    pub group: String,
+    /// Topic of each stream; a stream that is left out keeps its default, `""` switches it off.
+    pub topics: BTreeMap<String, String>,
+    /// Any librdkafka property, passed on as it is: `security.protocol`, `sasl.mechanism`, ...
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Kafka {
+            brokers: "localhost:9092".to_string(),
+            group: "tapetrail".to_string(),
+            topics: BTreeMap::new(),
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+/// How messages become commits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Consume {
+    /// Where a partition starts that the lake knows nothing of: `earliest`, `latest` or an RFC 3339 time.
+    pub start: String,
+    /// A stream commits at least this often while it has rows.
+    #[serde(with = "human_duration")]
+    pub commit_interval: Duration,
+    /// ... and as soon as it holds this many bytes.
+    pub commit_bytes: ByteSize,
+    /// Rows are sorted and written to a file in portions of this size.
+    pub file_bytes: ByteSize,
+    /// Bound on all rows in memory, of all streams, being gathered or being written.
+    pub memory_bytes: ByteSize,
+    /// A longer message becomes a dead letter of which only length and hash are kept.
+    pub message_bytes_max: ByteSize,
+    /// What to do at an offset hole that Kafka cannot explain: `stop` that partition, or `accept` it as a `gap` row.
+    pub on_gap: OnGap,
+    /// Address of `/metrics`, `/healthz` and `/readyz`; `""` switches them off.
+    pub http: String,
+    /// How long a stop or a revoked partition waits for its last commit.
+    #[serde(with = "human_duration")]
+    pub drain_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnGap {
+    #[default]
+    Stop,
+    Accept,
+}
+
+impl Default for Consume {
+    fn default() -> Self {
+        Consume {
+            start: "earliest".to_string(),
+            commit_interval: Duration::from_secs(30),
+            commit_bytes: ByteSize::mb(128),
+            file_bytes: ByteSize::mb(32),
+            memory_bytes: ByteSize::mb(128),
+            message_bytes_max: ByteSize::mb(16),
+            on_gap: OnGap::Stop,
+            http: "127.0.0.1:9464".to_string(),
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Redaction's only setting; the key itself is `TAPETRAIL_FINGERPRINT_KEY`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redact {
+    /// Names the key in every fingerprint, so that a rotation is visible: letters, digits, `-`, `_`.
+    pub fingerprint_key_id: String,
+}
+
+impl Default for Redact {
+    fn default() -> Self {
+        Redact {
+            fingerprint_key_id: "k1".to_string(),
+        }
+    }
+}
+
+/// How rows of the customer's database map to session records.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionRecords {
+    /// Tried in order; the first whose `table` fits the message's source table is used.
+    pub mappings: Vec<Mapping>,
+}
+
+/// One mapping of columns to the fields of a session record.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mapping {
+    /// Source table, `schema.table` or `db.schema.table`, `*` for any; without it the mapping fits every message.
+    pub table: Option<String>,
+    /// Field of the session record -> path of the column, dots between steps, alternatives after `|`.
+    pub fields: BTreeMap<String, String>,
+    /// What the customer writes for a vendor -> Agora's vendor number.
+    pub vendors: BTreeMap<String, i32>,
+    /// Custom host of a URL -> Agora's vendor number (CDN and CNAME domains).
+    pub hosts: BTreeMap<String, i32>,
+}
+
+/// What detections may take for granted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detect {
+    /// Parameter overrides by detection: `[detect.params.missing_upload] deadline = "24h"`.
+    pub params: BTreeMap<String, BTreeMap<String, toml::Value>>,
+}
+
+/// Read from the environment; `Debug` shows only whether they are set.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// `TAPETRAIL_FINGERPRINT_KEY`
+    pub fingerprint_key: Option<String>,
+    /// `TAPETRAIL_WEBHOOK_SECRETS`: `id=secret`, separated by commas.
+    pub webhook_secrets: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets")
+            .field("fingerprint_key", &self.fingerprint_key.is_some())
+            .field("webhook_secrets", &self.webhook_secrets.len())
+            .finish()
+    }
+}
+
+impl Config {
+    /// Reads the file, if one is named, and the secrets, and checks all values.
+    pub fn load(file: Option<&Path>) -> Result<Config> {
+        let mut config = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
+                toml::from_str(&text)
+                    .with_context(|| format!("the configuration `{}` is wrong", path.display()))?
+            }
+            None => Config::default(),
+        };
+        config.secrets = Secrets::from_environment()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Returns the topic of each stream that is switched on.
+    pub fn topics(&self) -> Vec<(Stream, String)> {
+        Stream::ALL
+            .into_iter()
+            .map(|stream| {
+                let topic = self.kafka.topics.get(stream.stem());
+                let topic = topic.map_or(stream.default_topic(), String::as_str);
+                (stream, topic.to_string())
+            })
+            .filter(|(_, topic)| !topic.is_empty())
+            .collect()
+    }
+
+    /// Refuses values that cannot work, each with the key and the cure.
+    pub fn check(&self) -> Result<()> {
+        for stem in self.kafka.topics.keys() {
+            if let Err(reason) = stem.parse::<Stream>() {
+                bail!("kafka.topics.{stem}: {reason}");
+            }
+        }
+        let topics = self.topics();
+        for (index, (stream, topic)) in topics.iter().enumerate() {
+            if let Some((other, _)) = topics[..index].iter().find(|(_, taken)| taken == topic) {
+                bail!(
+                    "kafka.topics.{stream}: `{topic}` is already the topic of {other}; give each stream a topic of its own"
+                );
+            }
+        }
+        for (property, owner) in RESERVED_PROPERTIES {
+            if self.kafka.properties.contains_key(property) {
+                bail!("kafka.properties.{property}: exactly-once depends on this; {owner}");
+            }
+        }
+        let consume = &self.consume;
+        if consume.commit_interval < Duration::from_millis(100) {
+            bail!("consume.commit_interval: must be at least 100ms; a commit takes 10 to 100 ms");
+        }
+        if consume.file_bytes.as_u64() < 64 * 1024 {
+            bail!("consume.file_bytes: must be at least 64kB; smaller files make every query slow");
+        }
+        if consume.memory_bytes.as_u64() < 2 * consume.file_bytes.as_u64() {
+            bail!(
+                "consume.memory_bytes: must be at least twice consume.file_bytes ({}), so that one portion is gathered while another is written",
+                consume.file_bytes
+            );
+        }
+        let key_id = &self.redact.fingerprint_key_id;
+        let is_key_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(is_key_id) {
+            bail!(
+                "redact.fingerprint_key_id: must be 1 to 16 letters, digits, `-` or `_`, for example \"k1\""
+            );
+        }
+        Ok(())
+    }
+}
+
+/// librdkafka properties that the consumer sets itself, and what to do instead.
+const RESERVED_PROPERTIES: [(&str, &str); 7] = [
+    ("bootstrap.servers", "set kafka.brokers"),
+    ("group.id", "set kafka.group"),
+    ("enable.auto.commit", "remove it: offsets live in the lake's commits"),
+    ("enable.auto.offset.store", "remove it: offsets live in the lake's commits"),
+    ("auto.offset.reset", "set consume.start"),
+    ("isolation.level", "remove it: aborted transactions must not be read"),
+    ("enable.partition.eof", "remove it: the consumer needs the ends of partitions"),
+];
+
+impl Secrets {
+    fn from_environment() -> Result<Secrets> {
+        let webhook_secrets = match std::env::var("TAPETRAIL_WEBHOOK_SECRETS") {
+            Ok(text) => text
+                .split(',')
+                .filter(|entry| !entry.trim().is_empty())
+                .map(|entry| match entry.trim().split_once('=') {
+                    Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
+                        Ok((id.to_string(), secret.to_string()))
+                    }
+                    _ => bail!(
+                        "TAPETRAIL_WEBHOOK_SECRETS: each entry must be `id=secret`, entries separated by commas"
+                    ),
+                })
+                .collect::<Result<_>>()?,
+            Err(_) => Vec::new(),
+        };
+        Ok(Secrets {
+            fingerprint_key: std::env::var("TAPETRAIL_FINGERPRINT_KEY")
+                .ok()
+                .filter(|key| !key.is_empty()),
+            webhook_secrets,
+        })
+    }
+}
+
+mod human_duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, de::Error};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_duration(&text)
+            .map_err(|_| D::Error::custom(format!("`{text}` is no duration; write \"30s\" or \"5m\"")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let config: Result<Config, _> = toml::from_str(text);
+        match config {
+            Ok(config) => config.check().expect_err("must be refused").to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn defaults_pass() {
+        Config::default().check().expect("defaults are right");
+    }
+
+    #[test]
+    fn wrong_values_name_the_key_and_the_cure() {
+        assert!(refused("[kafka.topics]\napi = \"x\"").contains("kafka.topics.api"));
+        assert!(refused("[kafka.topics]\nwebhooks = \"recording.api-calls\"").contains("already"));
+        assert!(refused("[kafka.properties]\n\"group.id\" = \"x\"").contains("set kafka.group"));
+        assert!(refused("[consume]\ncommit_interval = \"soon\"").contains("no duration"));
+        assert!(refused("[consume]\nmemory_bytes = \"1MB\"").contains("twice"));
+        assert!(refused("[consume]\nintervall = \"1s\"").contains("unknown field"));
+    }
+
+    #[test]
+    fn an_empty_topic_switches_a_stream_off() {
+        let config: Config = toml::from_str("[kafka.topics]\nwebhooks = \"\"").expect("parses");
+        assert_eq!(config.topics().len(), 3);
+    }
+}

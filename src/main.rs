@@ -1,0 +1,19 @@
+//! Parses the arguments, runs the command, maps the outcome to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tapetrail::command::Cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Column kinds, and the macro that declares a table's row and builders from one list.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Int32Builder, Int64Builder, ListBuilder,
+    StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, Field, TimeUnit};
+
+use crate::event::Micros;
+
+/// A builder of one column: takes values in row order, gives an array.
+pub trait Column: Default {
+    type Value<'a>: Default;
+
+    fn data_type() -> DataType;
+    fn push(&mut self, value: &Self::Value<'_>);
+    fn finish(&mut self) -> ArrayRef;
+}
+
+/// Text. Held as string views, so that sorting a batch moves 16 bytes a value and not the text.
+pub struct Text(StringViewBuilder);
+
+/// Blocks of text are allocated in this size, in bytes; a longer value gets a block of its own.
+const TEXT_BLOCK_BYTES: u32 = 256 * 1024;
+
+impl Default for Text {
+    fn default() -> Self {
+        Text(StringViewBuilder::new().with_fixed_block_size(TEXT_BLOCK_BYTES))
+    }
+}
+
+impl Column for Text {
+    type Value<'a> = Option<Cow<'a, str>>;
+
+    fn data_type() -> DataType {
+        DataType::Utf8View
+    }
+
+    fn push(&mut self, value: &Self::Value<'_>) {
+        match value {
+            Some(text) => self.0.append_value(text),
+            None => self.0.append_null(),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+/// A list of names, null when the message does not have the list at all.
+#[derive(Default)]
+pub struct Names(ListBuilder<StringBuilder>);
+
+impl Column for Names {
+    type Value<'a> = Option<Vec<Cow<'a, str>>>;
+
+    fn data_type() -> DataType {
+        DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
+    }
+
+    fn push(&mut self, value: &Self::Value<'_>) {
+        if let Some(names) = value {
+            for name in names {
+                self.0.values().append_value(name);
+            }
+        }
+        self.0.append(value.is_some());
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+/// A 32-bit number.
+#[derive(Default)]
+pub struct Int(Int32Builder);
+
+impl Column for Int {
+    type Value<'a> = Option<i32>;
+
+    fn data_type() -> DataType {
+        DataType::Int32
+    }
+
+    fn push(&mut self, value: &Self::Value<'_>) {
+        self.0.append_option(*value);
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+/// A 64-bit number.
+#[derive(Default)]
+pub struct Long(Int64Builder);
+
+impl Column for Long {
+    type Value<'a> = Option<i64>;
+
+    fn data_type() -> DataType {
+        DataType::Int64
+    }
+
+    fn push(&mut self, value: &Self::Value<'_>) {
+        self.0.append_option(*value);
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+/// An instant: microseconds since the epoch, UTC.
+pub struct Time(TimestampMicrosecondBuilder);
+
+impl Default for Time {
+    fn default() -> Self {
+        Time(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+    }
+}
+
+impl Column for Time {
+    type Value<'a> = Option<Micros>;
+
+    fn data_type() -> DataType {
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+    }
+
+    fn push(&mut self, value: &Self::Value<'_>) {
+        self.0.append_option(*value);
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+/// A UTC date: days since the epoch.
+#[derive(Default)]
+pub struct Date(Date32Builder);
+
+impl Column for Date {
+    type Value<'a> = Option<i32>;
+
+    fn data_type() -> DataType {
+        DataType::Date32
+    }
+
+    fn push(&mut self, value: &Self::Value<'_>) {
+        self.0.append_option(*value);
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+/// True, false or unknown.
+#[derive(Default)]
+pub struct Flag(BooleanBuilder);
+
+impl Column for Flag {
+    type Value<'a> = Option<bool>;
+
+    fn data_type() -> DataType {
+        DataType::Boolean
+    }
+
+    fn push(&mut self, value: &Self::Value<'_>) {
+        self.0.append_option(*value);
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+/// Declares a row, the builders that take it, and the fields of the schema, from one list of columns.
+///
+/// The documentation of a column becomes the `comment` of its field, which Delta keeps in the table.
+macro_rules! columns {
+    (
+        $(#[$about:meta])*
+        $row:ident, $columns:ident {
+            $( $(#[doc = $doc:literal])+ $name:ident: $kind:ty, )+
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct $row<'a> {
+            $( $(#[doc = $doc])+ pub $name: <$kind as $crate::table::columns::Column>::Value<'a>, )+
+        }
+
+        /// The builders that take the rows above, in the order of the schema.
+        #[derive(Default)]
+        pub struct $columns {
+            $( $name: $kind, )+
+        }
+
+        impl $columns {
+            /// Returns the fields of these columns, all nullable, each with its description.
+            pub fn fields() -> Vec<arrow::datatypes::Field> {
+                vec![$(
+                    arrow::datatypes::Field::new(
+                        stringify!($name),
+                        <$kind as $crate::table::columns::Column>::data_type(),
+                        true,
+                    )
+                    .with_metadata(std::collections::HashMap::from([(
+                        "comment".to_string(),
+                        concat!($($doc),+).trim().to_string(),
+                    )])),
+                )+]
+            }
+
+            /// Appends one row.
+            pub fn push(&mut self, row: &$row<'_>) {
+                use $crate::table::columns::Column;
+                $( self.$name.push(&row.$name); )+
+            }
+
+            /// Returns the arrays of all rows so far and starts anew.
+            pub fn finish(&mut self) -> Vec<arrow::array::ArrayRef> {
+                use $crate::table::columns::Column;
+                vec![$( self.$name.finish(), )+]
+            }
+        }
+    };
+}
+pub(crate) use columns;

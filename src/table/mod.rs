@@ -1,0 +1,57 @@
+//! The four tables of the lake: their columns once, as typed rows and as the builders that take them.
+//!
+//! A decoder fills a row (`ApiCallRow`, ...), which borrows from the message; `push` copies it straight
+//! into Arrow builders. There is no intermediate JSON value and no per-row allocation.
+//! The columns every table has are in [`common`]; `rows` joins both into a record batch.
+
+pub mod api_calls;
+pub mod columns;
+pub mod common;
+pub mod rows;
+pub mod session_records;
+pub mod storage_events;
+pub mod webhooks;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use crate::event::Stream;
+
+/// The partition column of every table: the UTC date of the event.
+pub const PARTITION_COLUMN: &str = "event_date";
+
+/// Columns that get a bloom filter, where a table has them.
+pub const BLOOM_COLUMNS: [&str; 2] = ["sid", "cname"];
+
+/// Columns of high cardinality or great length, for which a Parquet dictionary is wasted work.
+pub const PLAIN_COLUMNS: [&str; 6] = ["payload", "raw", "event_id", "offset", "detail", "headers"];
+
+/// Returns the columns that rows are sorted by inside a file, after `event_date` (design, section 4).
+pub fn sort_columns(stream: Stream) -> &'static [&'static str] {
+    match stream {
+        Stream::ApiCalls | Stream::SessionRecords => &["app_id", "cname", "occurred_at"],
+        Stream::Webhooks | Stream::StorageEvents => &["sid", "occurred_at"],
+    }
+}
+
+/// Returns the whole schema of a stream's table: common columns, then the stream's own.
+pub fn schema(stream: Stream) -> SchemaRef {
+    let mut fields = common::CommonColumns::fields();
+    fields.extend(match stream {
+        Stream::ApiCalls => api_calls::ApiCallColumns::fields(),
+        Stream::Webhooks => webhooks::WebhookColumns::fields(),
+        Stream::StorageEvents => storage_events::StorageEventColumns::fields(),
+        Stream::SessionRecords => session_records::SessionRecordColumns::fields(),
+    });
+    Arc::new(Schema::new(fields))
+}
+
+/// Returns the stream's own columns as the SQL views list them after the common ones.
+pub fn event_column_names(stream: Stream) -> Vec<String> {
+    let common = common::CommonColumns::fields().len();
+    schema(stream).fields()[common..]
+        .iter()
+        .map(|field| field.name().clone())
+        .collect()
+}
