@@ -4,5 +4,6 @@ pub mod clock;
 pub mod event;
 pub mod config;
 pub mod table;
+pub mod vendor;
 pub mod decode;
 pub mod command;
