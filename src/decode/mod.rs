@@ -5,7 +5,9 @@
 //! only: no secret can reach a column.
 
 pub mod identity;
+pub mod object_key;
 pub mod scalar;
+pub mod storage_events;
 pub mod time;
 pub mod webhooks;
 
@@ -64,7 +66,8 @@ pub fn decode(
     }
     let _ = context;
     match stream {
-        Stream::ApiCalls | Stream::Webhooks | Stream::StorageEvents | Stream::SessionRecords => {
+        Stream::StorageEvents => storage_events::decode(text, context, emit),
+        Stream::ApiCalls | Stream::Webhooks | Stream::SessionRecords => {
             Err(Reject::new(RejectCode::UnknownShape, "no format of this stream is known"))
         }
     }
