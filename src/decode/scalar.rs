@@ -60,6 +60,34 @@ pub struct Long(pub Option<i64>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flag(pub Option<bool>);
 
+/// A number or a text, where a field of one name is both; without copying either.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Scalar<'a> {
+    #[default]
+    Absent,
+    Int(i64),
+    Text(Cow<'a, str>),
+}
+
+impl<'a> Scalar<'a> {
+    pub fn int(&self) -> Option<i32> {
+        let number = match self {
+            Scalar::Absent => None,
+            Scalar::Int(number) => Some(*number),
+            Scalar::Text(text) => integer(text),
+        };
+        number.and_then(|number| i32::try_from(number).ok())
+    }
+
+    pub fn into_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Scalar::Absent => None,
+            Scalar::Int(number) => Some(Cow::Owned(number.to_string())),
+            Scalar::Text(text) => Some(text).filter(|text| !text.is_empty()),
+        }
+    }
+}
+
 /// An object, or nothing where something else stands in its place.
 ///
 /// Unlike a derived struct it does not take an array for its fields in order.
@@ -95,6 +123,14 @@ pub fn integer(text: &str) -> Option<i64> {
         let starts_as_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
         whole(text.parse().ok().filter(|_| starts_as_number)?)
     })
+}
+
+/// Returns a text in ASCII lower case, copied only where it is not already.
+pub fn lower_case(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => text,
+    }
 }
 
 /// Returns a float as an integer where it has no fraction and every integer near it is exact.
@@ -135,6 +171,37 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
         }
         from.deserialize_any(TextVisitor)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+
+        impl<'de> Visitor<'de> for ScalarVisitor {
+            type Value = Scalar<'de>;
+            absent_unless_scalar!();
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
+                Ok(i64::try_from(number).map_or(Scalar::Absent, Scalar::Int))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Int(number))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Scalar<'de>, E> {
+                Ok(whole(number).map_or(Scalar::Absent, Scalar::Int))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Absent)
+            }
+        }
+        from.deserialize_any(ScalarVisitor)
     }
 }
 
