@@ -167,6 +167,27 @@ const SAMPLES: [&str; 27] = [
 /// One bit for each trigram of [`SAMPLES`], letters folded to five bits.
 static TRIGRAMS: [u64; 512] = trigrams();
 
+const SAMPLE_BYTES: usize = 5;
+
+/// [`SAMPLES`], letters folded to five bits.
+const FOLDED_SAMPLES: [u32; SAMPLES.len()] = {
+    let mut folded = [0; SAMPLES.len()];
+    let mut sample = 0;
+    while sample < SAMPLES.len() {
+        folded[sample] = match SAMPLES[sample].as_bytes().first_chunk() {
+            Some(bytes) => fold_sample(bytes),
+            None => panic!("each sample has five bytes"),
+        };
+        sample += 1;
+    }
+    folded
+};
+
+const fn fold_sample(bytes: &[u8; SAMPLE_BYTES]) -> u32 {
+    let [first, second, third, fourth, fifth] = *bytes;
+    fold(first, second, third) as u32 | (fourth as u32 & 31) << 15 | (fifth as u32 & 31) << 20
+}
+
 const fn trigrams() -> [u64; 512] {
     let mut table = [0; 512];
     let mut sample = 0;
@@ -211,12 +232,10 @@ pub(super) fn contains_word(text: &[u8]) -> bool {
 #[cold]
 fn is_sample_around(text: &[u8], at: usize) -> bool {
     (at.saturating_sub(2)..=at).any(|start| {
-        let window = text.get(start..start + SAMPLES[0].len());
-        window.is_some_and(|window| {
-            SAMPLES
-                .iter()
-                .any(|sample| window.eq_ignore_ascii_case(sample.as_bytes()))
-        })
+        let window = text
+            .get(start..start + SAMPLE_BYTES)
+            .and_then(<[u8]>::first_chunk);
+        window.is_some_and(|window| FOLDED_SAMPLES.contains(&fold_sample(window)))
     })
 }
 

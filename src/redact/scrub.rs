@@ -88,11 +88,11 @@ static HITS: LazyLock<(AhoCorasick, Vec<Hit>)> = LazyLock::new(|| {
 /// Tells fast that a text in [`Mode::Text`] holds nothing to scrub; `true` means only that it may.
 pub(super) fn may_hold_secret(text: &str) -> bool {
     let bytes = text.as_bytes();
+    if is_time(bytes) || url::is_plain(bytes) {
+        return false;
+    }
     if names::contains_word(bytes) || bytes.starts_with(b"ey") {
         return true;
-    }
-    if url::is_plain(bytes) {
-        return false;
     }
     bytes.iter().enumerate().any(|(at, byte)| match byte {
         b' ' | b'\t' => ends_with_name(&bytes[..at], &["basic", "bearer"]),
@@ -101,6 +101,14 @@ pub(super) fn may_hold_secret(text: &str) -> bool {
         b'%' | b'\\' | b'\'' | b'>' => HITS.0.is_match(text) || text.contains("\\u00"),
         _ => false,
     })
+}
+
+/// Most strings with a colon are times: `2026-11-22T10:00:00.123Z`.
+fn is_time(text: &[u8]) -> bool {
+    // Without an early exit this takes many bytes at a time.
+    let is_part =
+        |byte: u8| byte.is_ascii_digit() | matches!(byte, b'-' | b':' | b'.' | b'T' | b'Z' | b'+');
+    text.iter().fold(true, |all, byte| all & is_part(*byte))
 }
 
 /// A colon of a URL, or a colon or equals sign after one of the short names.

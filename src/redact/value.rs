@@ -81,17 +81,18 @@ impl Name {
         if !self.is_quoted {
             return None;
         }
-        // One of the two quotes may be missing.
+        // One of the two quotes may be missing, or the comma.
         let end = if bytes.get(end) == Some(&b'"') {
             end + 1
         } else {
             self.range.end
         };
         let comma = skip_blank(text, end);
-        if bytes.get(comma) != Some(&b',') {
-            return None;
-        }
-        let start = skip_blank(text, comma + 1);
+        let start = match bytes.get(comma) {
+            Some(b',') => skip_blank(text, comma + 1),
+            Some(b'"' | b'\\' | b'{' | b'[') => comma,
+            _ => return None,
+        };
         let beside = value(text, start, false, false);
         let after = beside.end + count(bytes, beside.end, b'\\');
         let colon = skip_blank(text, after + 1);
