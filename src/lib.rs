@@ -5,4 +5,6 @@ pub mod event;
 pub mod config;
 pub mod table;
 pub mod decode;
+pub mod engine;
+pub mod detection;
 pub mod command;
