@@ -233,6 +233,18 @@ impl ParamType {
         }
     }
 
+    /// Returns a null of the type.
+    pub fn null(self) -> ScalarValue {
+        match self {
+            ParamType::String => ScalarValue::Utf8(None),
+            ParamType::Int64 => ScalarValue::Int64(None),
+            ParamType::Float64 => ScalarValue::Float64(None),
+            ParamType::Bool => ScalarValue::Boolean(None),
+            ParamType::Timestamp => ScalarValue::TimestampMicrosecond(None, Some("UTC".into())),
+            ParamType::Duration => ScalarValue::DurationMicrosecond(None),
+        }
+    }
+
     /// Returns a value of a TOML file as a typed value.
     pub fn value(self, value: &toml::Value) -> Result<ScalarValue> {
         Ok(match (self, value) {
