@@ -5,6 +5,8 @@ pub mod event;
 pub mod config;
 pub mod table;
 pub mod decode;
+pub mod lake;
 pub mod engine;
 pub mod detection;
+pub mod render;
 pub mod command;
