@@ -132,6 +132,16 @@ impl Severity {
     }
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Experimental => "experimental",
+            Status::Stable => "stable",
+            Status::Deprecated => "deprecated",
+        })
+    }
+}
+
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -167,6 +177,42 @@ impl Header {
                 anyhow!("{path}:{line}:{column}: {message}")
             })
     }
+}
+
+/// Returns the header's parameters with the values that `given` has for them, else their defaults.
+pub fn bind(
+    params: &BTreeMap<String, Param>,
+    given: &BTreeMap<String, ScalarValue>,
+) -> Result<Vec<(String, ScalarValue)>> {
+    params
+        .iter()
+        .map(|(name, param)| {
+            let value = match (given.get(name), &param.default) {
+                (Some(value), _) => value.clone(),
+                (None, Some(default)) => param.kind.value(default)?,
+                (None, None) => {
+                    bail!("the parameter `{name}` has no default; give it with --param")
+                }
+            };
+            Ok((name.clone(), value))
+        })
+        .collect()
+}
+
+/// Returns a value typed by how it is written: whole number, number, true or false, RFC 3339; else, or in
+/// single quotes, text.
+pub fn guess(text: &str) -> ScalarValue {
+    if let Some(quoted) = text
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''))
+    {
+        return ScalarValue::from(quoted);
+    }
+    [ParamType::Int64, ParamType::Float64, ParamType::Bool]
+        .into_iter()
+        .find_map(|kind| kind.parse(text).ok())
+        .or_else(|| instant(text).ok())
+        .unwrap_or_else(|| ScalarValue::from(text))
 }
 
 /// The lines between the fences, uncommented, and where each was.
@@ -376,5 +422,18 @@ SELECT 1"#;
             ScalarValue::from(3_i64)
         );
         assert!(ParamType::Duration.value(&number).is_err());
+    }
+
+    #[test]
+    fn a_value_without_a_declared_type_is_what_it_looks_like() {
+        assert_eq!(guess("7"), ScalarValue::from(7_i64));
+        assert_eq!(guess("'7'"), ScalarValue::from("7"));
+        assert_eq!(guess("0.5"), ScalarValue::from(0.5));
+        assert_eq!(guess("true"), ScalarValue::from(true));
+        assert_eq!(guess("room 7"), ScalarValue::from("room 7"));
+        assert_eq!(
+            guess("2026-11-22"),
+            instant("2026-11-22T00:00:00Z").expect("is one")
+        );
     }
 }

@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::common::ScalarValue;
 
 use super::findings;
-use super::front_matter::{ColumnType, Header, Severity};
+use super::front_matter::{self, ColumnType, Header, ParamType, Severity};
 use crate::engine::{Engine, Params, Statement, View};
 
 macro_rules! queries {
@@ -127,6 +129,46 @@ impl Library {
     /// Returns the detections in order of name.
     pub fn detections(&self) -> &[Detection] {
         &self.detections
+    }
+
+    /// Returns a table of the detections: name, severity, status, patterns, title and parameters.
+    pub fn catalog(&self) -> Result<RecordBatch> {
+        let mut columns: [Vec<String>; 6] = Default::default();
+        for detection in &self.detections {
+            let header = &detection.header;
+            let params = header.params.iter().map(|(name, param)| {
+                let default = param
+                    .default
+                    .as_ref()
+                    .map_or("required".to_string(), |default| {
+                        default.as_str().map_or(default.to_string(), str::to_string)
+                    });
+                format!("{name} = {default}: {}", param.doc)
+            });
+            let values = [
+                detection.name.clone(),
+                detection.severity.to_string(),
+                header
+                    .status
+                    .map_or(String::new(), |status| status.to_string()),
+                header.patterns.join(", "),
+                header.title.clone(),
+                params.collect::<Vec<_>>().join("\n"),
+            ];
+            for (column, value) in columns.iter_mut().zip(values) {
+                column.push(value);
+            }
+        }
+        let arrays = columns.map(|values| Arc::new(StringArray::from(values)) as ArrayRef);
+        let names = [
+            "detection",
+            "severity",
+            "status",
+            "patterns",
+            "title",
+            "params",
+        ];
+        Ok(RecordBatch::try_from_iter(names.into_iter().zip(arrays))?)
     }
 
     /// Returns the detections of these names, all where none is named.
@@ -258,25 +300,14 @@ impl Detection {
 
     /// Returns its parameters with the values given for this run, else their defaults.
     pub(super) fn params(&self, overrides: &Overrides) -> Result<Params> {
-        let given = overrides.get(&self.name);
-        self.header
-            .params
-            .iter()
-            .map(|(name, param)| {
-                let value = match (given.and_then(|given| given.get(name)), &param.default) {
-                    (Some(value), _) => value.clone(),
-                    (None, Some(default)) => param.kind.value(default)?,
-                    (None, None) => bail!(
-                        "`{name}` has no default; give it with --param {}.{name}=...",
-                        self.name
-                    ),
-                };
-                Ok((name.clone(), value))
-            })
-            .collect()
+        let none = BTreeMap::new();
+        front_matter::bind(
+            &self.header.params,
+            overrides.get(&self.name).unwrap_or(&none),
+        )
     }
 
-    fn param_type(&self, param: &str) -> Result<super::front_matter::ParamType> {
+    fn param_type(&self, param: &str) -> Result<ParamType> {
         match self.header.params.get(param) {
             Some(param) => Ok(param.kind),
             None => {

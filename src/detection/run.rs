@@ -1,6 +1,9 @@
 //! Detections + parameters -> findings.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, bail};
+use arrow::array::{ArrayRef, StringArray, UInt64Array};
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
 
@@ -45,6 +48,33 @@ impl Findings {
     /// Returns the highest severity found.
     pub fn worst(&self) -> Option<Severity> {
         self.tallies.iter().filter_map(|tally| tally.worst).max()
+    }
+
+    /// Returns the tallies as a table.
+    pub fn summary(&self) -> Result<RecordBatch> {
+        let of = |value: fn(&Tally) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(
+                self.tallies.iter().map(value),
+            ))
+        };
+        let count = |value: fn(&Tally) -> usize| -> ArrayRef {
+            let counts = self.tallies.iter().map(|tally| value(tally) as u64);
+            Arc::new(UInt64Array::from_iter_values(counts))
+        };
+        Ok(RecordBatch::try_from_iter([
+            ("detection", of(|tally| tally.detection.clone())),
+            ("findings", count(|tally| tally.findings)),
+            (
+                "worst",
+                of(|tally| {
+                    tally
+                        .worst
+                        .map_or("-".to_string(), |worst| worst.to_string())
+                }),
+            ),
+            ("not judged", count(|tally| tally.not_judged)),
+            ("title", of(|tally| tally.title.clone())),
+        ])?)
     }
 }
 

@@ -11,7 +11,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
 use datafusion::catalog::TableProvider;
@@ -30,6 +31,7 @@ pub use statement::Statement;
 pub use views::View;
 
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
+use crate::lake::table::Lake;
 use crate::table;
 
 /// Named values for the `$name` placeholders of a statement.
@@ -69,14 +71,6 @@ pub struct Engine {
     views: Vec<String>,
 }
 
-/// A table or view that SQL can name.
-#[derive(Debug, Clone)]
-pub struct Relation {
-    pub name: String,
-    pub is_view: bool,
-    pub schema: SchemaRef,
-}
-
 impl Engine {
     /// Opens a session over the given tables. A stream that is not among them is an empty table, so that
     /// every query works before the first event of a stream has come.
@@ -99,6 +93,11 @@ impl Engine {
             engine.register_view(&view).await?;
         }
         Ok(engine)
+    }
+
+    /// Opens a session over the newest version of every table of a lake.
+    pub async fn open(lake: &Lake, options: EngineOptions) -> Result<Engine> {
+        Engine::new(lake.providers().await?, options).await
     }
 
     /// Opens a session over rows in memory.
@@ -161,23 +160,32 @@ impl Engine {
         Ok(Arc::clone(plan.schema().inner()))
     }
 
-    /// Returns the tables, then the views in the order they build on each other.
-    pub async fn relations(&self) -> Result<Vec<Relation>> {
+    /// Returns every column that SQL can name, tables first, then the views in the order they build on each
+    /// other: relation, kind, column, type, description.
+    pub async fn catalog(&self) -> Result<RecordBatch> {
         let logs = Stream::ALL.map(log_name);
-        let mut relations = Vec::new();
-        for (is_view, name) in logs
-            .iter()
-            .map(|name| (false, name))
-            .chain(self.views.iter().map(|name| (true, name)))
-        {
+        let relations = (logs.iter().map(|name| ("table", name)))
+            .chain(self.views.iter().map(|name| ("view", name)));
+        let mut columns: [Vec<String>; 5] = Default::default();
+        for (kind, name) in relations {
             let provider = self.session.table_provider(name.as_str()).await?;
-            relations.push(Relation {
-                name: name.clone(),
-                is_view,
-                schema: provider.schema(),
-            });
+            for field in provider.schema().fields() {
+                let comment = field.metadata().get("comment").cloned().unwrap_or_default();
+                let values = [
+                    name.clone(),
+                    kind.to_string(),
+                    field.name().clone(),
+                    type_name(field.data_type()),
+                    comment,
+                ];
+                for (column, value) in columns.iter_mut().zip(values) {
+                    column.push(value);
+                }
+            }
         }
-        Ok(relations)
+        let arrays = columns.map(|values| Arc::new(StringArray::from(values)) as ArrayRef);
+        let names = ["relation", "kind", "column", "type", "description"];
+        Ok(RecordBatch::try_from_iter(names.into_iter().zip(arrays))?)
     }
 
     async fn plan(
@@ -245,6 +253,17 @@ impl Engine {
 /// Returns the name of the relation that shows all rows of a stream's table.
 pub fn log_name(stream: Stream) -> String {
     format!("log_{}", stream.stem())
+}
+
+/// Returns a type as people know it.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => "string".to_string(),
+        DataType::Timestamp(_, _) => "timestamp".to_string(),
+        DataType::Date32 => "date".to_string(),
+        DataType::List(item) => format!("list of {}", type_name(item.data_type())),
+        other => other.to_string().to_lowercase(),
+    }
 }
 
 /// Makes an error of DataFusion one that a person reads: without its chain of wrappers, with the place in

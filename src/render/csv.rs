@@ -56,7 +56,7 @@ impl<W: Write> Render for CsvRenderer<W> {
         self.writer.into_inner().flush()?;
         Ok(Rendered {
             rows: self.rows,
-            left_out: 0,
+            is_cut: false,
         })
     }
 }

@@ -52,7 +52,7 @@ impl<W: Write, F: JsonFormat> Render for JsonRenderer<W, F> {
         out.flush()?;
         Ok(Rendered {
             rows: self.rows,
-            left_out: 0,
+            is_cut: false,
         })
     }
 }

@@ -61,7 +61,7 @@ impl<W: Write> Render for MarkdownRenderer<W> {
         self.out.flush()?;
         Ok(Rendered {
             rows: self.rows,
-            left_out: 0,
+            is_cut: false,
         })
     }
 }

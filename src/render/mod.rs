@@ -24,6 +24,11 @@ pub trait Render {
     /// Takes the next rows; all batches have one schema.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
+    /// Says whether more rows would change nothing, so that a query can be stopped.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// Writes what is left, and the end.
     fn finish(self: Box<Self>) -> Result<Rendered>;
 }
@@ -31,10 +36,10 @@ pub trait Render {
 /// What became of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rendered {
-    /// Rows taken.
+    /// Rows written.
     pub rows: usize,
-    /// Rows left out because the renderer was asked for no more.
-    pub left_out: usize,
+    /// There were more rows than the renderer was asked for.
+    pub is_cut: bool,
 }
 
 #[cfg(test)]

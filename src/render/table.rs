@@ -112,6 +112,10 @@ impl<W: Write> Render for TableRenderer<W> {
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.rows_taken > self.rows_max
+    }
+
     fn finish(mut self: Box<Self>) -> Result<Rendered> {
         let mut natural: Vec<_> = self
             .schema
@@ -131,8 +135,8 @@ impl<W: Write> Render for TableRenderer<W> {
         }
         self.out.flush()?;
         Ok(Rendered {
-            rows: self.rows_taken,
-            left_out: self.rows_taken - self.rows.len(),
+            rows: self.rows.len(),
+            is_cut: self.is_full(),
         })
     }
 }

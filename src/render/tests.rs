@@ -106,13 +106,13 @@ fn a_very_narrow_table_is_a_block_a_row() {
 }
 
 #[test]
-fn rows_beyond_the_bound_are_counted_not_shown() {
+fn rows_beyond_the_bound_are_not_shown_and_not_asked_for() {
     let (text, rendered) = table(None, 1);
     assert_eq!(
         rendered,
         Rendered {
-            rows: 2,
-            left_out: 1
+            rows: 1,
+            is_cut: true
         }
     );
     assert!(!text.contains("200"));
