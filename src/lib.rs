@@ -4,6 +4,7 @@ pub mod clock;
 pub mod event;
 pub mod config;
 pub mod table;
+pub mod vendor;
 pub mod decode;
 pub mod lake;
 pub mod engine;
