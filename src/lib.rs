@@ -5,6 +5,7 @@ pub mod event;
 pub mod config;
 pub mod table;
 pub mod vendor;
+pub mod redact;
 pub mod decode;
 pub mod lake;
 pub mod engine;
