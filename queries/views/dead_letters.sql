@@ -10,9 +10,9 @@
 -- stream       = { type = "string", doc = "api_calls, webhooks, storage_events, session_records" }
 -- position     = { type = "string", doc = "`topic/partition@offset#record_index`; for files `import/<hash>@line#record_index`" }
 -- topic        = { type = "string", doc = "Kafka topic, or `import` for files" }
--- partition    = { type = "int32", doc = "Kafka partition; null for files" }
+-- partition    = { type = "int64", doc = "Kafka partition; null for files" }
 -- offset       = { type = "int64", doc = "Kafka offset; for files the line, from 1" }
--- record_index = { type = "int32", doc = "place of the event in its message, from 0" }
+-- record_index = { type = "int64", doc = "place of the event in its message, from 0" }
 -- received_at  = { type = "timestamp", doc = "the Kafka record's timestamp; null for files" }
 -- event_date   = { type = "date", doc = "UTC date it was received" }
 -- reason       = { type = "string", doc = "why it is a dead letter: a code" }

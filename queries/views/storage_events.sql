@@ -5,13 +5,13 @@
 --
 -- [columns]
 -- topic          = { type = "string", doc = "Kafka topic, or `import` for files" }
--- partition      = { type = "int32", doc = "Kafka partition; null for files" }
+-- partition      = { type = "int64", doc = "Kafka partition; null for files" }
 -- offset         = { type = "int64", doc = "Kafka offset; for files the line, from 1" }
--- record_index   = { type = "int32", doc = "place of the event in its message, from 0" }
+-- record_index   = { type = "int64", doc = "place of the event in its message, from 0" }
 -- source_id      = { type = "string", doc = "for files: SHA-256 of the decompressed content" }
 -- event_id       = { type = "string", doc = "the producer's id, else derived from the redacted content; unique per stream and app" }
 -- occurred_at    = { type = "timestamp", doc = "event time by its producer's clock, UTC" }
--- time_trusted   = { type = "boolean", doc = "2014 <= occurred_at <= received_at + 1 day, judged once at ingest" }
+-- time_trusted   = { type = "bool", doc = "2014 <= occurred_at <= received_at + 1 day, judged once at ingest" }
 -- received_at    = { type = "timestamp", doc = "the Kafka record's timestamp; null for files" }
 -- timestamp_type = { type = "string", doc = "who set received_at: broker or producer" }
 -- event_date     = { type = "date", doc = "UTC date of a trusted occurred_at, else of received_at, else 1970-01-01" }
@@ -19,7 +19,7 @@
 -- key            = { type = "string", doc = "key of the object, decoded" }
 -- replay_of      = { type = "string", doc = "for rows that replay made: the position they came from, `topic/partition@offset#record_index`" }
 -- provider       = { type = "string", doc = "who sent the notification: s3, minio, ceph, oss, cos, obs, azblob, gcs, ..., neutral" }
--- vendor         = { type = "int32", doc = "Agora's vendor number" }
+-- vendor         = { type = "int64", doc = "Agora's vendor number" }
 -- vendor_name    = { type = "string", doc = "slug of the vendor" }
 -- account        = { type = "string", doc = "account of the bucket's owner" }
 -- bucket         = { type = "string", doc = "bucket or container" }
@@ -36,7 +36,7 @@
 -- cname          = { type = "string", doc = "channel name parsed from the name" }
 -- recorded_uid   = { type = "string", doc = "uid of the recorded user parsed from the name" }
 -- file_type      = { type = "string", doc = "m3u8, ts, mp4, webm, mpd, jpg, mp3, m4a, aac" }
--- failover_index = { type = "int32", doc = "n of a `bak<n>_` prefix" }
+-- failover_index = { type = "int64", doc = "n of a `bak<n>_` prefix" }
 -- ---
 SELECT
     topic,
