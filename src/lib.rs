@@ -12,4 +12,7 @@ pub mod intake;
 pub mod source;
 pub mod lake;
 pub mod ingest;
+pub mod engine;
+pub mod detection;
+pub mod render;
 pub mod command;

@@ -4,12 +4,17 @@ pub mod consume;
 pub mod import;
 
 use std::io::IsTerminal;
+mod detect;
+pub mod output;
+mod sql;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
+use tokio::runtime::Runtime;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -43,6 +48,8 @@ pub struct Cli {
 enum Command {
     Consume(consume::ConsumeArgs),
     Import(import::ImportArgs),
+    Sql(sql::SqlArgs),
+    Detect(detect::DetectArgs),
 }
 
 /// How rows are printed on stdout.
@@ -134,8 +141,15 @@ impl Cli {
         match self.command {
             Command::Consume(args) => consume::run(args, context),
             Command::Import(args) => import::run(args, context),
+            Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
+            Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
         }
     }
+}
+
+/// Returns the threads that a command's asynchronous work runs on.
+fn runtime() -> Result<Runtime> {
+    Runtime::new().context("cannot start the runtime")
 }
 
 impl From<Outcome> for ExitCode {
