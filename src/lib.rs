@@ -6,4 +6,5 @@ pub mod config;
 pub mod table;
 pub mod decode;
 pub mod lake;
+pub mod generate;
 pub mod command;
