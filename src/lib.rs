@@ -5,6 +5,7 @@ pub mod event;
 pub mod config;
 pub mod table;
 pub mod decode;
+pub mod source;
 pub mod lake;
 pub mod generate;
 pub mod command;
