@@ -17,6 +17,7 @@ mod fault;
 mod near_miss;
 mod noise;
 mod truth;
+mod score;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,6 +25,7 @@ use std::collections::BinaryHeap;
 use crate::event::{MICROS_PER_DAY, MICROS_PER_SECOND, Micros, Stream};
 use story::Story;
 
+pub use score::{Found, Score};
 pub use session_records::mapping;
 pub use truth::{ExpectedFinding, NearMiss, NotJudged, Truth};
 pub use webhooks::{SIGNING_KEY_ID, SIGNING_SECRET};
@@ -116,6 +118,11 @@ impl Fleet {
     /// Returns what was planted in the messages given so far; all of it once the iterator has ended.
     pub fn into_truth(self) -> Truth {
         self.truth
+    }
+
+    /// Returns how many stories have begun, of how many.
+    pub fn progress(&self) -> (u32, u32) {
+        (self.next, self.settings.sessions)
     }
 
     fn story_starts_at(&self, index: u32) -> Micros {

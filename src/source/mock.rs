@@ -79,7 +79,7 @@ struct Topic {
     name: String,
     partitions: Vec<Partition>,
     /// Messages without a key take the partitions in turn.
-    turn: usize,
+    sent: usize,
 }
 
 /// What of a partition the group has not committed yet.
@@ -134,7 +134,7 @@ impl Feed {
             .map(|name| Topic {
                 name,
                 partitions: (0..partitions).map(|_| Partition::default()).collect(),
-                turn: 0,
+                sent: 0,
             })
             .collect();
         Ok(Feed {
@@ -144,22 +144,27 @@ impl Feed {
         })
     }
 
-    /// Hands one message to the broker; waits for the group where its partition is full.
+    /// Hands one message to the broker. Answers false where its partition is full even after another look at
+    /// the group's commits: ask again, unless the group has died.
     ///
     /// A key always goes to the same partition, on every machine.
-    pub fn send(&mut self, record: &Record<'_>) -> Result<()> {
+    pub fn try_send(&mut self, record: &Record<'_>) -> Result<bool> {
         let topic = &mut self.topics[record.topic];
         let number = topic.choose(record.key);
         let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-        while self.topics[record.topic].partitions[number].is_full_for(size) {
+        if topic.partitions[number].is_full_for(size) {
             self.producer.poll(PAUSE);
             self.look()?;
+            if self.topics[record.topic].partitions[number].is_full_for(size) {
+                return Ok(false);
+            }
         }
         self.enqueue(record, number)?;
-        let partition = &mut self.topics[record.topic].partitions[number];
-        partition.waiting.push_back(size);
-        partition.waiting_bytes += size;
-        Ok(())
+        let topic = &mut self.topics[record.topic];
+        topic.sent += 1;
+        topic.partitions[number].waiting.push_back(size);
+        topic.partitions[number].waiting_bytes += size;
+        Ok(true)
     }
 
     /// Waits until the broker has everything that was sent.
@@ -228,14 +233,11 @@ impl Feed {
 }
 
 impl Topic {
-    fn choose(&mut self, key: Option<&[u8]>) -> usize {
+    fn choose(&self, key: Option<&[u8]>) -> usize {
         let partitions = self.partitions.len();
         match key {
             Some(key) => (XxHash3_128::oneshot(key) % partitions as u128) as usize,
-            None => {
-                self.turn = (self.turn + 1) % partitions;
-                self.turn
-            }
+            None => self.sent % partitions,
         }
     }
 }
@@ -279,7 +281,7 @@ mod tests {
         let mut feed =
             Feed::connect(&broker.address(), vec![TOPIC.to_string()], 2, "g").expect("connects");
         for _ in 0..3 {
-            feed.send(&record(b"k")).expect("sends");
+            assert!(feed.try_send(&record(b"k")).expect("sends"));
         }
         feed.flush().expect("the broker takes them");
         assert_eq!(feed.lag().expect("a lag"), 3);
