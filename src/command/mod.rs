@@ -1,10 +1,15 @@
 //! The command line: one file a command. A command wires rooms and chooses a renderer.
 
+mod detect;
+pub mod output;
+mod sql;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
+use tokio::runtime::Runtime;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -33,7 +38,10 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Sql(sql::SqlArgs),
+    Detect(detect::DetectArgs),
+}
 
 /// How rows are printed on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -71,13 +79,21 @@ impl Cli {
             .lake
             .or_else(|| config.lake.clone())
             .unwrap_or_else(|| "./lake".to_string());
-        let _context = Context {
+        let context = Context {
             config,
             lake,
             clock: Clock::system(),
         };
-        match self.command {}
+        match self.command {
+            Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
+            Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
+        }
     }
+}
+
+/// Returns the threads that a command's asynchronous work runs on.
+fn runtime() -> Result<Runtime> {
+    Runtime::new().context("cannot start the runtime")
 }
 
 impl From<Outcome> for ExitCode {
