@@ -14,5 +14,6 @@ pub mod lake;
 pub mod ingest;
 pub mod engine;
 pub mod detection;
+pub mod generate;
 pub mod render;
 pub mod command;
