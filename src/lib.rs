@@ -5,4 +5,5 @@ pub mod event;
 pub mod config;
 pub mod table;
 pub mod decode;
+pub mod schema;
 pub mod command;

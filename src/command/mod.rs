@@ -1,5 +1,7 @@
 //! The command line: one file a command. A command wires rooms and chooses a renderer.
 
+mod check;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,7 +35,9 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Check(check::Args),
+}
 
 /// How rows are printed on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -71,12 +75,14 @@ impl Cli {
             .lake
             .or_else(|| config.lake.clone())
             .unwrap_or_else(|| "./lake".to_string());
-        let _context = Context {
+        let context = Context {
             config,
             lake,
             clock: Clock::system(),
         };
-        match self.command {}
+        match self.command {
+            Command::Check(args) => check::run(args, &context),
+        }
     }
 }
 
