@@ -183,8 +183,9 @@ impl Config {
     pub fn load(file: Option<&Path>) -> Result<Config> {
         let mut config = match file {
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
+                let text = std::fs::read_to_string(path).with_context(|| {
+                    format!("cannot read the configuration `{}`", path.display())
+                })?;
                 toml::from_str(&text)
                     .with_context(|| format!("the configuration `{}` is wrong", path.display()))?
             }
@@ -256,11 +257,23 @@ impl Config {
 const RESERVED_PROPERTIES: [(&str, &str); 7] = [
     ("bootstrap.servers", "set kafka.brokers"),
     ("group.id", "set kafka.group"),
-    ("enable.auto.commit", "remove it: offsets live in the lake's commits"),
-    ("enable.auto.offset.store", "remove it: offsets live in the lake's commits"),
+    (
+        "enable.auto.commit",
+        "remove it: offsets live in the lake's commits",
+    ),
+    (
+        "enable.auto.offset.store",
+        "remove it: offsets live in the lake's commits",
+    ),
     ("auto.offset.reset", "set consume.start"),
-    ("isolation.level", "remove it: aborted transactions must not be read"),
-    ("enable.partition.eof", "remove it: the consumer needs the ends of partitions"),
+    (
+        "isolation.level",
+        "remove it: aborted transactions must not be read",
+    ),
+    (
+        "enable.partition.eof",
+        "remove it: the consumer needs the ends of partitions",
+    ),
 ];
 
 impl Secrets {
@@ -296,8 +309,9 @@ mod human_duration {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(from)?;
-        humantime::parse_duration(&text)
-            .map_err(|_| D::Error::custom(format!("`{text}` is no duration; write \"30s\" or \"5m\"")))
+        humantime::parse_duration(&text).map_err(|_| {
+            D::Error::custom(format!("`{text}` is no duration; write \"30s\" or \"5m\""))
+        })
     }
 }
 

@@ -153,7 +153,10 @@ impl Rows {
             (EventColumns::SessionRecords(columns), EventRow::SessionRecord(row)) => {
                 columns.push(row)
             }
-            _ => unreachable!("a decoder of {} gave an event of another stream", self.stream),
+            _ => unreachable!(
+                "a decoder of {} gave an event of another stream",
+                self.stream
+            ),
         }
     }
 
@@ -299,14 +302,20 @@ mod tests {
     fn a_trusted_event_time_gives_the_date() {
         let day = 20_000 * MICROS_PER_DAY;
         assert_eq!(event_dates(Some(day + 7), Some(day - 1)).value(0), 19_999);
-        assert_eq!(event_dates(Some(day), Some(day + MICROS_PER_DAY)).value(0), 20_001);
+        assert_eq!(
+            event_dates(Some(day), Some(day + MICROS_PER_DAY)).value(0),
+            20_001
+        );
     }
 
     #[test]
     fn an_event_time_before_2014_or_in_the_future_does_not() {
         let day = 20_000 * MICROS_PER_DAY;
         assert_eq!(event_dates(Some(day), Some(0)).value(0), 20_000);
-        assert_eq!(event_dates(Some(day), Some(day + MICROS_PER_DAY + 1)).value(0), 20_000);
+        assert_eq!(
+            event_dates(Some(day), Some(day + MICROS_PER_DAY + 1)).value(0),
+            20_000
+        );
         assert_eq!(event_dates(Some(day), None).value(0), 20_000);
         assert_eq!(event_dates(None, Some(0)).value(0), 0);
     }
