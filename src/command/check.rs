@@ -76,7 +76,11 @@ struct Tally {
 
 impl Tally {
     fn outcome(&self) -> Outcome {
-        if self.wrong == 0 { Outcome::Clean } else { Outcome::Found }
+        if self.wrong == 0 {
+            Outcome::Clean
+        } else {
+            Outcome::Found
+        }
     }
 
     fn report(&self, left_out: u64) {
@@ -106,7 +110,9 @@ impl<W: Write> Check<W> {
         let mut lines = Lines::new(reader, self.line_bytes_max);
         loop {
             let at = lines.count() + 1;
-            let line = lines.next().with_context(|| format!("cannot read `{name}` after line {}", at - 1))?;
+            let line = lines
+                .next()
+                .with_context(|| format!("cannot read `{name}` after line {}", at - 1))?;
             let Some(line) = line else { return Ok(()) };
             let message = match line {
                 Line::Blank => continue,
@@ -121,7 +127,9 @@ impl<W: Write> Check<W> {
                     if stream.is_none() {
                         stream = schema::guess(&message);
                         if let Some(stream) = stream {
-                            eprintln!("{name}: looks like {stream} by its content (--stream says it for certain)");
+                            eprintln!(
+                                "{name}: looks like {stream} by its content (--stream says it for certain)"
+                            );
                         }
                     }
                     judge(stream, &message)
@@ -156,7 +164,10 @@ fn judge(stream: Option<Stream>, message: &Value) -> Vec<(Level, schema::Problem
         let warnings = schema::warnings(stream, message).into_iter();
         return warnings.map(|warning| (Level::Warning, warning)).collect();
     }
-    errors.into_iter().map(|error| (Level::Error, error)).collect()
+    errors
+        .into_iter()
+        .map(|error| (Level::Error, error))
+        .collect()
 }
 
 fn parse(line: &[u8]) -> Result<Value, schema::Problem> {
@@ -172,13 +183,18 @@ fn parse(line: &[u8]) -> Result<Value, schema::Problem> {
         // The parser's words name what it waited for, and nothing of what it read.
         let words = error.to_string();
         let words = words.split(" at line ").next().unwrap_or_default();
-        wrong(format!("no JSON at column {}: {words}", error.column()), cure)
+        wrong(
+            format!("no JSON at column {}: {words}", error.column()),
+            cure,
+        )
     })
 }
 
 fn too_long(bytes_max: u64) -> schema::Problem {
     wrong(
-        format!("the line is longer than {bytes_max} bytes: the consumer keeps its length and hash only"),
+        format!(
+            "the line is longer than {bytes_max} bytes: the consumer keeps its length and hash only"
+        ),
         "send smaller messages, or raise consume.message_bytes_max",
     )
 }
@@ -225,22 +241,60 @@ mod tests {
     #[test]
     fn each_line_is_judged_and_counted() {
         let (out, tally) = check(Some(Stream::StorageEvents), Format::Ndjson, 0, LINES);
-        let rows: Vec<Value> =
-            out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        let at: Vec<_> = rows.iter().map(|row| (&row["line"], &row["level"], &row["path"])).collect();
-        assert_eq!(format!("{at:?}"), format!("{:?}", [
-            (&Value::from(3), &Value::from("error"), &Value::from("/kind")),
-            (&Value::from(5), &Value::from("error"), &Value::from("")),
-            (&Value::from(6), &Value::from("warning"), &Value::from("/key")),
-        ]));
-        assert_eq!(tally, Tally { lines: 5, wrong: 2, warned: 1 });
+        let rows: Vec<Value> = out
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let at: Vec<_> = rows
+            .iter()
+            .map(|row| (&row["line"], &row["level"], &row["path"]))
+            .collect();
+        assert_eq!(
+            format!("{at:?}"),
+            format!(
+                "{:?}",
+                [
+                    (
+                        &Value::from(3),
+                        &Value::from("error"),
+                        &Value::from("/kind")
+                    ),
+                    (&Value::from(5), &Value::from("error"), &Value::from("")),
+                    (
+                        &Value::from(6),
+                        &Value::from("warning"),
+                        &Value::from("/key")
+                    ),
+                ]
+            )
+        );
+        assert_eq!(
+            tally,
+            Tally {
+                lines: 5,
+                wrong: 2,
+                warned: 1
+            }
+        );
         assert_eq!(tally.outcome(), Outcome::Found);
     }
 
     #[test]
     fn a_stream_that_is_not_named_is_guessed_from_the_first_line_that_tells() {
-        let (_, tally) = check(None, Format::Ndjson, 0, &format!("{{\"hello\": 1}}\n{LINES}"));
-        assert_eq!(tally, Tally { lines: 6, wrong: 3, warned: 1 });
+        let (_, tally) = check(
+            None,
+            Format::Ndjson,
+            0,
+            &format!("{{\"hello\": 1}}\n{LINES}"),
+        );
+        assert_eq!(
+            tally,
+            Tally {
+                lines: 6,
+                wrong: 3,
+                warned: 1
+            }
+        );
     }
 
     #[test]
@@ -255,8 +309,17 @@ mod tests {
         let text = format!("{{\"a\": \"{}\"}}\n{{}}\n", "x".repeat(2000));
         let (out, tally) = check(Some(Stream::SessionRecords), Format::Ndjson, 0, &text);
         assert!(out.contains("longer than 1000 bytes"), "{out}");
-        assert_eq!(tally, Tally { lines: 2, wrong: 1, warned: 0 });
-        assert!(parse(b"{\"a\": \"\xff\"}").is_err_and(|problem| problem.problem.contains("byte 8")));
+        assert_eq!(
+            tally,
+            Tally {
+                lines: 2,
+                wrong: 1,
+                warned: 0
+            }
+        );
+        assert!(
+            parse(b"{\"a\": \"\xff\"}").is_err_and(|problem| problem.problem.contains("byte 8"))
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ mod warning;
 
 use std::sync::LazyLock;
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use crate::event::Stream;
@@ -40,6 +41,12 @@ impl Problem {
         }
     }
 
+    /// Returns the same problem as seen from the message that holds the one it is about at `path`.
+    fn at(mut self, path: &str) -> Self {
+        self.path.insert_str(0, path);
+        self
+    }
+
     /// Returns the same problem as seen from the message whose text at `path` holds the JSON it is about.
     fn inside(mut self, path: &str) -> Self {
         self.path = format!("{path}#{}", self.path);
@@ -63,6 +70,13 @@ pub fn text(stream: Stream) -> &'static str {
 /// "matches none of eleven forms" helps nobody.
 pub fn validate(stream: Stream, message: &Value) -> Vec<Problem> {
     let contract = contract(stream);
+    if let (Some(batch), true) = (message.as_array(), contract.takes_batches) {
+        let of_item = |(index, item): (usize, &Value)| {
+            let problems = validate(stream, item).into_iter();
+            problems.map(move |problem| problem.at(&format!("/{index}")))
+        };
+        return batch.iter().enumerate().flat_map(of_item).collect();
+    }
     if contract.whole.is_valid(message) {
         return inner_problems(stream, message);
     }
@@ -70,13 +84,27 @@ pub fn validate(stream: Stream, message: &Value) -> Vec<Problem> {
         Ok(form) => contract.of_form(form),
         Err(problem) => return vec![problem],
     };
-    let mut problems: Vec<Problem> = validator
-        .iter_errors(message)
-        .map(|error| sentence::problem(document, message, &error))
+    let errors: Vec<_> = validator.iter_errors(message).collect();
+    // A value of the wrong type breaks other rules for that reason alone.
+    let mut typed = Vec::new();
+    for error in errors.iter().filter(|error| is_of_type(error)) {
+        if !typed.contains(&error.instance_path().as_str()) {
+            typed.push(error.instance_path().as_str());
+        }
+    }
+    let mut problems: Vec<Problem> = errors
+        .iter()
+        .filter(|error| is_of_type(error) || !typed.contains(&error.instance_path().as_str()))
+        .map(|error| sentence::problem(document, message, error))
         .collect();
     problems.sort();
+    problems.dedup_by(|next, first| next.path == first.path && typed.contains(&&*next.path));
     problems.dedup();
     problems
+}
+
+fn is_of_type(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Type { .. })
 }
 
 /// Says whether the published schema alone accepts a message, as any validator would.
@@ -107,7 +135,9 @@ fn inner_problems(stream: Stream, message: &Value) -> Vec<Problem> {
 struct Contract {
     document: Value,
     whole: Validator,
-    /// The forms that the top level's `anyOf` names.
+    /// Whether a message may be a list of messages.
+    takes_batches: bool,
+    /// The forms that one message can have.
     forms: Vec<Form>,
 }
 
@@ -120,9 +150,9 @@ struct Form {
 
 impl Contract {
     fn compile(stream: Stream) -> Contract {
-        let document: Value =
-            serde_json::from_str(text(stream)).expect("the embedded schema is JSON: a test reads it");
-        let forms = document["anyOf"]
+        let document: Value = serde_json::from_str(text(stream))
+            .expect("the embedded schema is JSON: a test reads it");
+        let forms = document["$defs"]["message"]["anyOf"]
             .as_array()
             .into_iter()
             .flatten()
@@ -139,12 +169,13 @@ impl Contract {
             .collect();
         Contract {
             whole: compile(&document),
+            takes_batches: document["$defs"].get("batch").is_some(),
             forms,
             document,
         }
     }
 
-    /// Returns the schema to judge a form by; the whole one for a stream of one form.
+    /// Returns the schema to judge a form by.
     fn of_form(&self, name: &str) -> (&Value, &Validator) {
         match self.forms.iter().find(|form| form.name == name) {
             Some(form) => (&form.document, &form.validator),

@@ -8,8 +8,7 @@ use crate::event::Stream;
 /// Returns the name of the definition in the stream's schema that a message comes nearest to.
 pub(super) fn form(stream: Stream, message: &Value) -> Result<&'static str, Problem> {
     match stream {
-        // One form only: the schema as a whole.
-        Stream::ApiCalls => Ok(""),
+        Stream::ApiCalls => api_call(message),
         Stream::Webhooks => webhook(message),
         Stream::StorageEvents => storage_event(message),
         Stream::SessionRecords => session_record(message),
@@ -19,7 +18,7 @@ pub(super) fn form(stream: Stream, message: &Value) -> Result<&'static str, Prob
 /// Returns the stream whose messages look like this one.
 pub fn guess(message: &Value) -> Option<Stream> {
     if message.is_array() {
-        return guess(message.get(0)?).filter(|stream| *stream == Stream::Webhooks);
+        return guess(message.get(0)?);
     }
     let object = message.as_object()?;
     let has = |key: &str| object.contains_key(key);
@@ -29,7 +28,10 @@ pub fn guess(message: &Value) -> Option<Stream> {
     if has("eventType") && (has("payload") || has("noticeId")) || has("raw_body") {
         return Some(Stream::Webhooks);
     }
-    if object.get("body").is_some_and(|body| guess(body) == Some(Stream::Webhooks)) {
+    if object
+        .get("body")
+        .is_some_and(|body| guess(body) == Some(Stream::Webhooks))
+    {
         return Some(Stream::Webhooks);
     }
     // A row of a database can have a column `bucket`; what it has not is one of the clouds' envelopes.
@@ -37,7 +39,14 @@ pub fn guess(message: &Value) -> Option<Stream> {
         return Some(Stream::StorageEvents);
     }
     let form = session_record(message).ok()?;
-    let names_session = ["sid", "cname", "channel", "resource_id", "recording_sid", "vendor"];
+    let names_session = [
+        "sid",
+        "cname",
+        "channel",
+        "resource_id",
+        "recording_sid",
+        "vendor",
+    ];
     let is_row = form != "plain" || names_session.into_iter().any(has);
     is_row.then_some(Stream::SessionRecords)
 }
@@ -45,28 +54,39 @@ pub fn guess(message: &Value) -> Option<Stream> {
 /// Returns the texts of a wrapper that hold another message, each with its path.
 pub(super) fn inner_texts(stream: Stream, message: &Value) -> Vec<(String, &str)> {
     let at = |path: &str| Some((path.to_string(), message.pointer(path)?.as_str()?));
+    let each = |list: &str, field: &str| {
+        let items = message[list].as_array().map_or(0, Vec::len);
+        (0..items)
+            .filter_map(|index| at(&format!("/{list}/{index}/{field}")))
+            .collect()
+    };
     let paths: &[&str] = match (stream, form(stream, message)) {
         (Stream::Webhooks, Ok("wrapped_raw")) => &["/raw_body"],
         (Stream::Webhooks, Ok("wrapped")) => &["/body"],
-        (Stream::StorageEvents, Ok("sns")) => &["/Message"],
+        // A confirmation holds a sentence for a person.
+        (Stream::StorageEvents, Ok("sns")) if message["Type"] == "Notification" => &["/Message"],
         (Stream::StorageEvents, Ok("sqs_message")) => &["/body"],
         (Stream::StorageEvents, Ok("sqs_api_message")) => &["/Body"],
-        (Stream::StorageEvents, Ok("sqs_batch")) => {
-            let records = message["Records"].as_array().into_iter().flatten().enumerate();
-            return records
-                .filter_map(|(index, _)| at(&format!("/Records/{index}/body")))
-                .collect();
-        }
+        (Stream::StorageEvents, Ok("sqs_batch")) => return each("Records", "body"),
+        (Stream::StorageEvents, Ok("sqs_api_batch")) => return each("Messages", "Body"),
         _ => &[],
     };
     paths.iter().copied().filter_map(at).collect()
+}
+
+fn api_call(message: &Value) -> Result<&'static str, Problem> {
+    const CURE: &str = "send one call a message: {\"requested_at\": ..., \"request\": {\"method\": ..., \"url\": ...}, \
+        \"response\": {\"status\": ...}}";
+    match message {
+        Value::Object(_) => Ok("call"),
+        _ => Err(not_an_object(message, CURE)),
+    }
 }
 
 fn webhook(message: &Value) -> Result<&'static str, Problem> {
     const CURE: &str = "send Agora's callback body as it came, or wrap it: \
         {\"received_at\": ..., \"headers\": {...}, \"raw_body\": \"the body as received\"}";
     let object = match message {
-        Value::Array(_) => return Ok("batch"),
         Value::Object(object) => object,
         _ => return Err(not_an_object(message, CURE)),
     };
@@ -75,19 +95,32 @@ fn webhook(message: &Value) -> Result<&'static str, Problem> {
         Ok("wrapped_raw")
     } else if has("body") {
         Ok("wrapped")
-    } else if ["eventType", "noticeId", "notificationId", "payload", "notifyMs"].into_iter().any(has) {
+    } else if [
+        "eventType",
+        "noticeId",
+        "notificationId",
+        "payload",
+        "notifyMs",
+    ]
+    .into_iter()
+    .any(has)
+    {
         Ok("notification")
     } else if has("received_at") || has("headers") {
         // A wrapper that lost its content.
         Ok("wrapped_raw")
     } else {
-        Err(Problem::new("", "this is no webhook: it has no `eventType` and wraps no body", CURE))
+        Err(Problem::new(
+            "",
+            "this is no webhook: it has no `eventType` and wraps no body",
+            CURE,
+        ))
     }
 }
 
 fn storage_event(message: &Value) -> Result<&'static str, Problem> {
     const CURE: &str = "send the notification as the cloud sends it (Amazon S3 plain or by SNS, SQS, EventBridge; \
-        MinIO; Alibaba OSS plain or by EventBridge), or the neutral form: {\"occurred_at\", \"kind\", \"vendor\", \
+        MinIO; Ceph; Alibaba OSS plain or by EventBridge), or the neutral form: {\"occurred_at\", \"kind\", \"vendor\", \
         \"bucket\", \"key\"}";
     let Some(object) = message.as_object() else {
         return Err(not_an_object(message, CURE));
@@ -99,6 +132,16 @@ fn storage_event(message: &Value) -> Result<&'static str, Problem> {
     }
     if has("Records") {
         return records(object);
+    }
+    if has("Messages") {
+        return Ok("sqs_api_batch");
+    }
+    match text("eventSource").trim() {
+        "aws:s3" => return Ok("s3_record"),
+        "minio:s3" => return Ok("minio_record"),
+        "ceph:s3" => return Ok("ceph_record"),
+        "acs:oss" => return Ok("oss_record"),
+        _ => {}
     }
     if has("events") {
         return Ok("oss");
@@ -121,7 +164,11 @@ fn storage_event(message: &Value) -> Result<&'static str, Problem> {
     if has("Body") && (has("MessageId") || has("ReceiptHandle") || object.len() == 1) {
         return Ok("sqs_api_message");
     }
-    Err(Problem::new("", "this is no storage event of a known form", CURE))
+    Err(Problem::new(
+        "",
+        "this is no storage event of a known form",
+        CURE,
+    ))
 }
 
 /// Tells the senders apart that all write `Records`.
@@ -130,6 +177,7 @@ fn records(object: &Map<String, Value>) -> Result<&'static str, Problem> {
     let source = first["eventSource"].as_str().unwrap_or_default();
     match source {
         "minio:s3" => Ok("minio"),
+        "ceph:s3" => Ok("ceph"),
         "aws:sqs" => Ok("sqs_batch"),
         "aws:s3" => Ok("s3"),
         _ if first.get("body").is_some() => Ok("sqs_batch"),
@@ -149,7 +197,14 @@ fn session_record(message: &Value) -> Result<&'static str, Problem> {
         return Err(not_an_object(message, cure));
     };
     let has = |key: &str| object.contains_key(key);
-    let extras = ["__op", "__table", "__deleted", "__source_ts_ms", "__ts_ms", "__lsn"];
+    let extras = [
+        "__op",
+        "__table",
+        "__deleted",
+        "__source_ts_ms",
+        "__ts_ms",
+        "__lsn",
+    ];
     Ok(if has("schema") && has("payload") {
         "debezium_with_schema"
     } else if has("op") && (has("source") || has("before") || has("after")) {
@@ -162,6 +217,9 @@ fn session_record(message: &Value) -> Result<&'static str, Problem> {
 }
 
 fn not_an_object(message: &Value, cure: &str) -> Problem {
-    let problem = format!("the message is {}; an object is needed", super::sentence::kind(message));
+    let problem = format!(
+        "the message is {}; an object is needed",
+        super::sentence::kind(message)
+    );
     Problem::new("", problem, cure)
 }

@@ -20,30 +20,41 @@ pub(super) fn problem(document: &Value, message: &Value, error: &ValidationError
     let (problem, cure) = match error.kind() {
         Kind::Required { property } => return missing(document, path, value, &field, property),
         Kind::Type { .. } => (
-            format!("{} is {}; {} is needed", field.name, kind(value), allowed_kinds(field.node)),
+            format!(
+                "{} is {}; {} is needed",
+                field.name,
+                kind(value),
+                allowed_kinds(field.node)
+            ),
             field.how_to_write(),
         ),
         Kind::Pattern { .. } => (
-            format!("the text of {} does not have the form that is needed", field.name),
+            format!(
+                "the text of {} does not have the form that is needed",
+                field.name
+            ),
             field.how_to_write(),
         ),
-        Kind::MinLength { .. } => {
-            (format!("{} is empty", field.name), field.how_to_write())
-        }
+        Kind::MinLength { .. } => (format!("{} is empty", field.name), field.how_to_write()),
         Kind::Enum { options } => (
             format!("{} is none of the words that are allowed", field.name),
             format!("use {}", any_of(options.as_array().into_iter().flatten())),
         ),
         Kind::Constant { expected_value } => (
-            format!("{} is not {expected_value}, which this form is known by", field.name),
+            format!(
+                "{} is not {expected_value}, which this form is known by",
+                field.name
+            ),
             format!("write {expected_value}, or send the message in the form it really has"),
         ),
-        Kind::Minimum { limit } => {
-            (format!("{} is below {limit}", field.name), field.how_to_write())
-        }
-        Kind::Maximum { limit } => {
-            (format!("{} is above {limit}", field.name), field.how_to_write())
-        }
+        Kind::Minimum { limit } => (
+            format!("{} is below {limit}", field.name),
+            field.how_to_write(),
+        ),
+        Kind::Maximum { limit } => (
+            format!("{} is above {limit}", field.name),
+            field.how_to_write(),
+        ),
         other => (
             format!("{} breaks the rule `{}`", field.name, other.keyword()),
             field.how_to_write(),
@@ -63,11 +74,12 @@ struct Field<'a> {
 impl Field<'_> {
     /// Says what the schema wants in this place, by example where it has one.
     fn how_to_write(&self) -> String {
-        let example = examples(self.node).unwrap_or_else(|| allowed_kinds(self.node));
-        match description(self.node) {
-            Some(meaning) => format!("write {example}. {meaning}"),
-            None => format!("write {example}"),
-        }
+        let value = match examples(self.node) {
+            Some(examples) => format!("for example {examples}"),
+            None => allowed_kinds(self.node),
+        };
+        let meaning = description(self.node).unwrap_or_default();
+        format!("write {value}. {meaning}").trim_end().to_string()
     }
 }
 
@@ -79,14 +91,20 @@ fn missing(
     property: &Value,
 ) -> Problem {
     let name = property.as_str().unwrap_or_default();
-    let schema = owner.node.pointer(&format!("/properties/{}", escape(name))).unwrap_or(&Value::Null);
+    let schema = owner
+        .node
+        .pointer(&format!("/properties/{}", escape(name)))
+        .unwrap_or(&Value::Null);
     let target = resolve(document, schema);
     let problem = match owner.name.as_str() {
         "the message" => format!("`{name}` is missing"),
         owner => format!("`{name}` is missing in {owner}"),
     };
     let plain = |text: &str| -> String {
-        text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_lowercase()
     };
     let misspelled = object
         .as_object()
@@ -94,9 +112,11 @@ fn missing(
     let cure = match misspelled {
         Some(key) => format!("rename `{key}` to `{name}`"),
         None => {
-            let meaning = description(schema).or_else(|| description(target)).unwrap_or_default();
+            let meaning = description(schema)
+                .or_else(|| description(target))
+                .unwrap_or_default();
             let example = examples(schema).or_else(|| examples(target));
-            let example = example.map_or(String::new(), |text| format!(" Write {text}."));
+            let example = example.map_or(String::new(), |text| format!(" For example {text}."));
             format!("add `{name}`. {meaning}{example}")
         }
     };
@@ -111,8 +131,12 @@ fn node<'a>(document: &'a Value, path: &str) -> &'a Value {
 
 /// Follows `$ref` to the definition; returns the schema itself where it refers to none.
 fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
-    let reference = schema["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
-    reference.and_then(|path| document.pointer(path)).unwrap_or(schema)
+    let reference = schema["$ref"]
+        .as_str()
+        .and_then(|text| text.strip_prefix('#'));
+    reference
+        .and_then(|path| document.pointer(path))
+        .unwrap_or(schema)
 }
 
 fn description(schema: &Value) -> Option<&str> {
@@ -122,7 +146,9 @@ fn description(schema: &Value) -> Option<&str> {
 /// Returns up to two examples of a schema as JSON text.
 fn examples(schema: &Value) -> Option<String> {
     let examples = schema["examples"].as_array()?;
-    Some(any_of(examples.iter().filter(|example| !example.is_null()).take(2)))
+    Some(any_of(
+        examples.iter().filter(|example| !example.is_null()).take(2),
+    ))
 }
 
 fn any_of<'a>(values: impl Iterator<Item = &'a Value>) -> String {
@@ -145,7 +171,12 @@ fn allowed_kinds(schema: &Value) -> String {
         Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
         _ => vec!["another value"],
     };
-    join_or(kinds.into_iter().map(|kind| article(kind).to_string()).collect())
+    join_or(
+        kinds
+            .into_iter()
+            .map(|kind| article(kind).to_string())
+            .collect(),
+    )
 }
 
 fn article(kind: &str) -> &str {
@@ -176,7 +207,11 @@ pub(super) fn kind(value: &Value) -> &'static str {
 /// Names the place that a JSON pointer ends at.
 fn name_of(path: &str) -> String {
     let mut segments = path.rsplit('/');
-    let last = segments.next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    let last = segments
+        .next()
+        .unwrap_or_default()
+        .replace("~1", "/")
+        .replace("~0", "~");
     if path.is_empty() {
         "the message".to_string()
     } else if last.parse::<usize>().is_ok() {

@@ -9,12 +9,22 @@ use serde_json::Value;
 use super::{Problem, recognize};
 use crate::event::Stream;
 
-/// Epoch milliseconds below this are before 1973: most likely seconds.
-const MILLIS_MIN: i64 = 100_000_000_000;
+/// What the consumer reads as epoch milliseconds: a smaller number is taken for seconds, a greater one for
+/// microseconds or nanoseconds.
+const MILLIS: std::ops::Range<i64> = 253_402_300_800..253_402_300_800_000;
 
 /// Returns what a producer should know about a message that fits the contract.
 pub fn warnings(stream: Stream, message: &Value) -> Vec<Problem> {
     let mut warnings = Warnings::default();
+    if let (Some(batch), true) = (message.as_array(), stream != Stream::SessionRecords) {
+        for (index, item) in batch.iter().enumerate() {
+            let of_item = self::warnings(stream, item).into_iter();
+            warnings
+                .0
+                .extend(of_item.map(|warning| warning.at(&format!("/{index}"))));
+        }
+        return warnings.0;
+    }
     match stream {
         Stream::ApiCalls => api_call(message, &mut warnings),
         Stream::Webhooks => webhook(message, &mut warnings),
@@ -24,7 +34,9 @@ pub fn warnings(stream: Stream, message: &Value) -> Vec<Problem> {
     for (path, text) in recognize::inner_texts(stream, message) {
         if let Ok(inner) = serde_json::from_str::<Value>(text) {
             let inner = self::warnings(stream, &inner).into_iter();
-            warnings.0.extend(inner.map(|warning| warning.inside(&path)));
+            warnings
+                .0
+                .extend(inner.map(|warning| warning.inside(&path)));
         }
     }
     warnings.0
@@ -106,7 +118,9 @@ fn bodies(operation: &str, call: &Value, warnings: &mut Warnings) {
             "send the body as an object, or as the JSON text that was sent, whole",
         );
     }
-    let storage = request.as_deref().map_or(&Value::Null, |body| &body["clientRequest"]["storageConfig"]);
+    let storage = request
+        .as_deref()
+        .map_or(&Value::Null, |body| &body["clientRequest"]["storageConfig"]);
     if operation == "start" && request.is_some() {
         if !storage.is_object() {
             warnings.add(
@@ -139,20 +153,19 @@ fn bodies(operation: &str, call: &Value, warnings: &mut Warnings) {
 }
 
 fn webhook(message: &Value, warnings: &mut Warnings) {
-    if let Some(batch) = message.as_array() {
-        for (index, one) in batch.iter().enumerate() {
-            notification(&format!("/{index}"), one, warnings);
-        }
-        return;
-    }
-    let Some(body) = message.get("body").filter(|_| message.get("raw_body").is_none()) else {
+    let Some(body) = message
+        .get("body")
+        .filter(|_| message.get("raw_body").is_none())
+    else {
         if message.get("raw_body").is_none() {
             notification("", message, warnings);
         }
         return;
     };
     let is_signed = message["headers"].as_object().is_some_and(|headers| {
-        headers.keys().any(|name| name.to_ascii_lowercase().starts_with("agora-signature"))
+        headers
+            .keys()
+            .any(|name| name.to_ascii_lowercase().starts_with("agora-signature"))
     });
     if is_signed {
         warnings.add(
@@ -211,10 +224,15 @@ fn storage_event(event: &Value, warnings: &mut Warnings) {
     }
     instant(event, "/occurred_at", warnings);
     if event["kind"] == "created" && is_blank(&event["size"]) {
-        warnings.add("/size", "an object was created and its `size` is not said", "add `size`, in bytes");
+        warnings.add(
+            "/size",
+            "an object was created and its `size` is not said",
+            "add `size`, in bytes",
+        );
     }
-    const SLUGS: [&str; 10] =
-        ["s3", "oss", "cos", "azblob", "gcs", "obs", "bos", "qiniu", "ks3", "s3compat"];
+    const SLUGS: [&str; 10] = [
+        "s3", "oss", "cos", "azblob", "gcs", "obs", "bos", "qiniu", "ks3", "s3compat",
+    ];
     let is_known = match &event["vendor"] {
         Value::String(text) => SLUGS.contains(&text.as_str()) || text.parse::<u8>().is_ok(),
         _ => true,
@@ -287,9 +305,21 @@ struct Path<'a> {
 impl<'a> Path<'a> {
     fn of(url: &'a str) -> Path<'a> {
         let path = url.split(['?', '#']).next().unwrap_or_default();
-        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let prefix = segments.iter().position(|segment| *segment == "cloud_recording");
-        let operations = ["acquire", "start", "update", "updateLayout", "query", "stop"];
+        let segments: Vec<&str> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .collect();
+        let prefix = segments
+            .iter()
+            .position(|segment| *segment == "cloud_recording");
+        let operations = [
+            "acquire",
+            "start",
+            "update",
+            "updateLayout",
+            "query",
+            "stop",
+        ];
         let last = segments.last().filter(|_| prefix.is_some());
         Path {
             app_id: prefix
@@ -300,22 +330,24 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Returns an instant in epoch milliseconds; warns when it looks like seconds.
+/// Returns an instant in epoch milliseconds; none where it is another unit, of which it warns.
 fn instant(message: &Value, path: &str, warnings: &mut Warnings) -> Option<i64> {
-    match message.pointer(path)? {
-        Value::String(text) => Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis()),
-        number => {
-            let millis = number.as_i64()?;
-            if millis < MILLIS_MIN {
-                warnings.add(
-                    path,
-                    "the number lies before 1973 as epoch milliseconds: it looks like seconds",
-                    "multiply by 1000",
-                );
-            }
-            Some(millis)
-        }
+    let number = match message.pointer(path)? {
+        Value::String(text) => match text.parse() {
+            Ok(number) => number,
+            Err(_) => return Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis()),
+        },
+        number => number.as_f64()? as i64,
+    };
+    if !MILLIS.contains(&number) {
+        warnings.add(
+            path,
+            "the number is no epoch milliseconds of 1978 to 9999; its unit is guessed by its magnitude",
+            "write epoch milliseconds, or RFC 3339 text",
+        );
+        return None;
     }
+    Some(number)
 }
 
 /// Returns a body as JSON: an object as it is, text as what it holds; none for text that is not JSON.

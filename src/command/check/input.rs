@@ -23,14 +23,18 @@ pub(super) fn open(path: &Path) -> Result<(String, Box<dyn BufRead>)> {
         bail!("`{name}` is a directory; name the files in it, for example {name}/*.ndjson");
     }
     let file = File::open(path).with_context(|| format!("cannot open `{name}`"))?;
-    let reader = decompressed(BufReader::new(file)).with_context(|| format!("cannot read `{name}`"))?;
+    let reader =
+        decompressed(BufReader::new(file)).with_context(|| format!("cannot read `{name}`"))?;
     Ok((name, reader))
 }
 
 fn decompressed(mut reader: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
     // A pipe may give fewer bytes at first than the longer magic has.
     let mut start = Vec::new();
-    reader.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut start)?;
+    reader
+        .by_ref()
+        .take(ZSTD_MAGIC.len() as u64)
+        .read_to_end(&mut start)?;
     let (is_gzip, is_zstd) = (start.starts_with(&GZIP_MAGIC), start == ZSTD_MAGIC);
     let whole = BufReader::new(io::Cursor::new(start).chain(reader));
     Ok(if is_gzip {
@@ -92,7 +96,11 @@ impl<R: BufRead> Lines<R> {
         if self.count == 1 {
             line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         }
-        Ok(Some(if line.is_empty() { Line::Blank } else { Line::Text(line) }))
+        Ok(Some(if line.is_empty() {
+            Line::Blank
+        } else {
+            Line::Text(line)
+        }))
     }
 }
 
@@ -121,7 +129,10 @@ mod tests {
 
     #[test]
     fn lines_end_as_on_any_system() {
-        assert_eq!(lines(&b"\xef\xbb\xbf{}\r\n\n[1]"[..]), some(&["{}", "", "[1]"]));
+        assert_eq!(
+            lines(&b"\xef\xbb\xbf{}\r\n\n[1]"[..]),
+            some(&["{}", "", "[1]"])
+        );
         assert_eq!(lines(&b""[..]), some(&[]));
     }
 

@@ -52,8 +52,15 @@ impl<'a> Row<'a> {
 
     fn cells(&self) -> [String; 6] {
         let line = self.line.to_string();
-        [self.file, &line, self.level.as_str(), self.path, self.problem, self.cure]
-            .map(str::to_string)
+        [
+            self.file,
+            &line,
+            self.level.as_str(),
+            self.path,
+            self.problem,
+            self.cure,
+        ]
+        .map(str::to_string)
     }
 }
 
@@ -98,7 +105,11 @@ impl<W: Write> Printer<W> {
             Format::Table => {
                 let at = if row.path.is_empty() { "" } else { " at " };
                 let (file, line, level) = (row.file, row.line, row.level.as_str());
-                writeln!(out, "{file}:{line}: {level}{at}{}: {}", row.path, row.problem)?;
+                writeln!(
+                    out,
+                    "{file}:{line}: {level}{at}{}: {}",
+                    row.path, row.problem
+                )?;
                 writeln!(out, "    change: {}", row.cure)
             }
             Format::Json => {
@@ -110,7 +121,9 @@ impl<W: Write> Printer<W> {
                 writeln!(out)
             }
             Format::Csv => {
-                let cells = row.cells().map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")));
+                let cells = row
+                    .cells()
+                    .map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")));
                 writeln!(out, "{}", cells.join(","))
             }
             Format::Markdown => {
