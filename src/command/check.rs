@@ -49,7 +49,9 @@ pub fn run(args: Args, context: &Context) -> Result<Outcome> {
         tally: Tally::default(),
     };
     let outcome = check.all(&args.paths);
-    check.tally.report(check.printer.left_out());
+    if outcome.is_ok() || check.tally.lines > 0 {
+        check.tally.report(check.printer.left_out());
+    }
     match outcome {
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => Ok(check.tally.outcome()),

@@ -346,3 +346,22 @@ fn a_stream_is_guessed_by_content() {
         assert_eq!(guess(&message), stream, "{message}");
     }
 }
+
+#[test]
+fn the_samples_of_the_page_for_producers_fit_without_a_warning() {
+    let page = include_str!("../../schemas/README.md");
+    for stream in Stream::ALL {
+        let heading = format!("\n## {stream}\n");
+        let (_, section) = page.split_once(&heading).expect("a section a stream");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let sample = section
+            .split("```json\n")
+            .nth(1)
+            .expect("a sample a section");
+        let sample = sample.split("```").next().unwrap_or_default();
+        let sample: Value = serde_json::from_str(sample).expect("a sample is JSON");
+        assert_eq!(validate(stream, &sample), [], "{stream}");
+        assert_eq!(warnings(stream, &sample), [], "{stream}");
+        assert_eq!(guess(&sample), Some(stream));
+    }
+}
