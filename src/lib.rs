@@ -6,4 +6,5 @@ pub mod config;
 pub mod table;
 pub mod decode;
 pub mod schema;
+pub mod lake;
 pub mod command;
