@@ -70,7 +70,7 @@ pub fn text(stream: Stream) -> &'static str {
 /// "matches none of eleven forms" helps nobody.
 pub fn validate(stream: Stream, message: &Value) -> Vec<Problem> {
     let contract = contract(stream);
-    if let (Some(batch), true) = (message.as_array(), contract.takes_batches) {
+    if let Some(batch) = message.as_array() {
         let of_item = |(index, item): (usize, &Value)| {
             let problems = validate(stream, item).into_iter();
             problems.map(move |problem| problem.at(&format!("/{index}")))
@@ -135,8 +135,6 @@ fn inner_problems(stream: Stream, message: &Value) -> Vec<Problem> {
 struct Contract {
     document: Value,
     whole: Validator,
-    /// Whether a message may be a list of messages.
-    takes_batches: bool,
     /// The forms that one message can have.
     forms: Vec<Form>,
 }
@@ -169,7 +167,6 @@ impl Contract {
             .collect();
         Contract {
             whole: compile(&document),
-            takes_batches: document["$defs"].get("batch").is_some(),
             forms,
             document,
         }

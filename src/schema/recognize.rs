@@ -193,7 +193,7 @@ fn records(object: &Map<String, Value>) -> Result<&'static str, Problem> {
 
 fn session_record(message: &Value) -> Result<&'static str, Problem> {
     let Some(object) = message.as_object() else {
-        let cure = "send one row a message, as an object: a Debezium envelope, a flattened row or your own JSON";
+        let cure = "send a row as an object: a Debezium envelope, a flattened row or your own JSON";
         return Err(not_an_object(message, cure));
     };
     let has = |key: &str| object.contains_key(key);

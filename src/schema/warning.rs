@@ -16,7 +16,7 @@ const MILLIS: std::ops::Range<i64> = 253_402_300_800..253_402_300_800_000;
 /// Returns what a producer should know about a message that fits the contract.
 pub fn warnings(stream: Stream, message: &Value) -> Vec<Problem> {
     let mut warnings = Warnings::default();
-    if let (Some(batch), true) = (message.as_array(), stream != Stream::SessionRecords) {
+    if let Some(batch) = message.as_array() {
         for (index, item) in batch.iter().enumerate() {
             let of_item = self::warnings(stream, item).into_iter();
             warnings

@@ -10,9 +10,9 @@ use crate::schema::Problem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
-    /// The consumer would make the message a dead letter, or lose the field.
+    /// The message breaks the contract.
     Error,
-    /// The consumer takes the message, and detections cannot use it in full.
+    /// The message fits, and detections cannot use it in full.
     Warning,
 }
 
