@@ -2,6 +2,7 @@
 //! to change. Nothing is stored, and no value of a message is printed.
 
 mod input;
+mod json;
 mod print;
 
 use std::io::{self, BufRead, Write};
@@ -124,8 +125,8 @@ impl<W: Write> Check<W> {
             let rows = match message {
                 Err(problem) => vec![(Level::Error, problem)],
                 // A tombstone is legal and means nothing.
-                Ok(Value::Null) => Vec::new(),
-                Ok(message) => {
+                Ok((Value::Null, _)) => Vec::new(),
+                Ok((message, twice)) => {
                     if stream.is_none() {
                         stream = schema::guess(&message);
                         if let Some(stream) = stream {
@@ -134,7 +135,7 @@ impl<W: Write> Check<W> {
                             );
                         }
                     }
-                    judge(stream, &message)
+                    judge(stream, &message, &twice)
                 }
             };
             self.tally.lines += 1;
@@ -151,8 +152,12 @@ impl<W: Write> Check<W> {
     }
 }
 
-/// Returns what is wrong with a message; warnings only for one that fits.
-fn judge(stream: Option<Stream>, message: &Value) -> Vec<(Level, schema::Problem)> {
+/// Returns what is wrong with a message; warnings only for one that fits. `twice` are the keys given twice.
+fn judge(
+    stream: Option<Stream>,
+    message: &Value,
+    twice: &[String],
+) -> Vec<(Level, schema::Problem)> {
     let Some(stream) = stream else {
         let streams = Stream::ALL.map(Stream::stem).join(", ");
         let problem = wrong(
@@ -161,7 +166,14 @@ fn judge(stream: Option<Stream>, message: &Value) -> Vec<(Level, schema::Problem
         );
         return vec![(Level::Error, problem)];
     };
-    let errors = schema::validate(stream, message);
+    let mut errors = schema::validate(stream, message);
+    errors.extend(twice.iter().map(|path| schema::Problem {
+        path: path.clone(),
+        ..wrong(
+            "the key stands twice in its object: which value counts is chance",
+            "write it once",
+        )
+    }));
     if errors.is_empty() {
         let warnings = schema::warnings(stream, message).into_iter();
         return warnings.map(|warning| (Level::Warning, warning)).collect();
@@ -172,12 +184,12 @@ fn judge(stream: Option<Stream>, message: &Value) -> Vec<(Level, schema::Problem
         .collect()
 }
 
-fn parse(line: &[u8]) -> Result<Value, schema::Problem> {
+fn parse(line: &[u8]) -> Result<(Value, Vec<String>), schema::Problem> {
     let text = str::from_utf8(line).map_err(|error| {
         let problem = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
         wrong(problem, "write the message in UTF-8")
     })?;
-    serde_json::from_str(text).map_err(|error| {
+    json::read(text).map_err(|error| {
         let cure = "write one whole JSON message a line; `jq -c .` makes lines of indented JSON";
         if error.is_eof() {
             return wrong("the JSON ends in the middle", cure);

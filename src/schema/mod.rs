@@ -9,6 +9,7 @@ mod recognize;
 mod sentence;
 mod warning;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jsonschema::error::ValidationErrorKind;
@@ -67,40 +68,42 @@ pub fn text(stream: Stream) -> &'static str {
 /// Returns what keeps a message from fitting the contract of its stream; nothing when it fits.
 ///
 /// Where a stream has several forms, the form is recognised by content and the message is judged as that one:
-/// "matches none of eleven forms" helps nobody.
+/// "matches none of the forms" helps nobody.
 pub fn validate(stream: Stream, message: &Value) -> Vec<Problem> {
+    let Some(batch) = message.as_array() else {
+        return validate_one(stream, message);
+    };
+    let of_item = |(index, item): (usize, &Value)| {
+        let problems = validate_one(stream, item).into_iter();
+        problems.map(move |problem| problem.at(&format!("/{index}")))
+    };
+    batch.iter().enumerate().flat_map(of_item).collect()
+}
+
+fn validate_one(stream: Stream, message: &Value) -> Vec<Problem> {
     let contract = contract(stream);
-    if let Some(batch) = message.as_array() {
-        let of_item = |(index, item): (usize, &Value)| {
-            let problems = validate(stream, item).into_iter();
-            problems.map(move |problem| problem.at(&format!("/{index}")))
-        };
-        return batch.iter().enumerate().flat_map(of_item).collect();
-    }
-    if contract.whole.is_valid(message) {
+    if message.is_object() && contract.whole.is_valid(message) {
         return inner_problems(stream, message);
     }
     let (document, validator) = match recognize::form(stream, message) {
         Ok(form) => contract.of_form(form),
         Err(problem) => return vec![problem],
     };
-    let errors: Vec<_> = validator.iter_errors(message).collect();
-    // A value of the wrong type breaks other rules for that reason alone.
-    let mut typed = Vec::new();
-    for error in errors.iter().filter(|error| is_of_type(error)) {
-        if !typed.contains(&error.instance_path().as_str()) {
-            typed.push(error.instance_path().as_str());
+    let (mistyped, others): (Vec<_>, Vec<_>) = validator.iter_errors(message).partition(is_of_type);
+    let mut problems = BTreeSet::new();
+    let mut paths = BTreeSet::new();
+    for error in &mistyped {
+        if paths.insert(error.instance_path().as_str()) {
+            problems.insert(sentence::problem(document, message, error));
         }
     }
-    let mut problems: Vec<Problem> = errors
-        .iter()
-        .filter(|error| is_of_type(error) || !typed.contains(&error.instance_path().as_str()))
-        .map(|error| sentence::problem(document, message, error))
-        .collect();
-    problems.sort();
-    problems.dedup_by(|next, first| next.path == first.path && typed.contains(&&*next.path));
-    problems.dedup();
-    problems
+    // A value of the wrong type breaks other rules for that reason alone.
+    for error in &others {
+        if !paths.contains(error.instance_path().as_str()) {
+            problems.insert(sentence::problem(document, message, error));
+        }
+    }
+    problems.into_iter().collect()
 }
 
 fn is_of_type(error: &ValidationError<'_>) -> bool {
@@ -116,15 +119,15 @@ pub fn fits_published(stream: Stream, message: &Value) -> bool {
 fn inner_problems(stream: Stream, message: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (path, text) in recognize::inner_texts(stream, message) {
-        match serde_json::from_str::<Value>(text) {
-            Ok(inner) => {
+        match recognize::json_of(text) {
+            Some(inner) => {
                 let inner = validate(stream, &inner).into_iter();
                 problems.extend(inner.map(|problem| problem.inside(&path)));
             }
-            Err(_) => problems.push(Problem::new(
+            None => problems.push(Problem::new(
                 path,
                 "the text is not JSON",
-                "put the JSON text as it was received here, whole and without another encoding",
+                "put the JSON text as it was received here, whole; base64 of it will do",
             )),
         }
     }

@@ -1,5 +1,7 @@
 //! Which form of its stream a message has, and which stream a message could be of, by content alone.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::Problem;
@@ -69,9 +71,18 @@ pub(super) fn inner_texts(stream: Stream, message: &Value) -> Vec<(String, &str)
         (Stream::StorageEvents, Ok("sqs_api_message")) => &["/Body"],
         (Stream::StorageEvents, Ok("sqs_batch")) => return each("Records", "body"),
         (Stream::StorageEvents, Ok("sqs_api_batch")) => return each("Messages", "Body"),
+        (Stream::StorageEvents, Ok("sns_batch")) => return each("Records", "Sns/Message"),
+        (Stream::StorageEvents, Ok("mns")) => &["/MessageBody"],
         _ => &[],
     };
     paths.iter().copied().filter_map(at).collect()
+}
+
+/// Reads the JSON that a wrapper's text holds: as it is, or in base64 as Alibaba's queues send it.
+pub(super) fn json_of(text: &str) -> Option<Value> {
+    let text = text.trim();
+    let plain = serde_json::from_str(text).ok();
+    plain.or_else(|| serde_json::from_slice(&STANDARD.decode(text).ok()?).ok())
 }
 
 fn api_call(message: &Value) -> Result<&'static str, Problem> {
@@ -120,7 +131,7 @@ fn webhook(message: &Value) -> Result<&'static str, Problem> {
 
 fn storage_event(message: &Value) -> Result<&'static str, Problem> {
     const CURE: &str = "send the notification as the cloud sends it (Amazon S3 plain or by SNS, SQS, EventBridge; \
-        MinIO; Ceph; Alibaba OSS plain or by EventBridge), or the neutral form: {\"occurred_at\", \"kind\", \"vendor\", \
+        MinIO; Ceph; Alibaba OSS plain or by MNS, EventBridge), or the neutral form: {\"occurred_at\", \"kind\", \"vendor\", \
         \"bucket\", \"key\"}";
     let Some(object) = message.as_object() else {
         return Err(not_an_object(message, CURE));
@@ -148,6 +159,9 @@ fn storage_event(message: &Value) -> Result<&'static str, Problem> {
     }
     if has("TopicArn") || (has("Message") && has("Type")) {
         return Ok("sns");
+    }
+    if has("MessageBody") {
+        return Ok("mns");
     }
     if text("source") == "aws.s3" || has("detail-type") {
         return Ok("s3_eventbridge");
@@ -181,6 +195,7 @@ fn records(object: &Map<String, Value>) -> Result<&'static str, Problem> {
         "aws:sqs" => Ok("sqs_batch"),
         "aws:s3" => Ok("s3"),
         _ if first.get("body").is_some() => Ok("sqs_batch"),
+        _ if first.get("Sns").is_some() => Ok("sns_batch"),
         _ if object.contains_key("EventName") => Ok("minio"),
         "" => Ok("s3"),
         _ => Err(Problem::new(

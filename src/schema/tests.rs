@@ -121,6 +121,12 @@ fn every_form_that_can_be_recognized_is_in_the_schema() {
             json!({"Records": [{"body": ""}]}),
             "sqs_batch",
         ),
+        (
+            Stream::StorageEvents,
+            json!({"Records": [{"Sns": {}}]}),
+            "sns_batch",
+        ),
+        (Stream::StorageEvents, json!({"MessageBody": ""}), "mns"),
         (Stream::StorageEvents, json!({"body": ""}), "sqs_message"),
         (
             Stream::StorageEvents,
@@ -202,6 +208,16 @@ fn every_form_that_can_be_recognized_is_in_the_schema() {
             known.iter().any(|known| known.name == form),
             "{stream} has no form {form}"
         );
+    }
+}
+
+#[test]
+fn a_list_in_a_list_is_refused_as_the_schema_refuses_it() {
+    for stream in Stream::ALL {
+        assert!(validate(stream, &json!([])).is_empty());
+        assert!(fits_published(stream, &json!([])));
+        assert_eq!(validate(stream, &json!([[]])).len(), 1);
+        assert!(!fits_published(stream, &json!([[]])));
     }
 }
 

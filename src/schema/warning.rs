@@ -32,7 +32,7 @@ pub fn warnings(stream: Stream, message: &Value) -> Vec<Problem> {
         Stream::SessionRecords => session_record(message, &mut warnings),
     }
     for (path, text) in recognize::inner_texts(stream, message) {
-        if let Ok(inner) = serde_json::from_str::<Value>(text) {
+        if let Some(inner) = recognize::json_of(text) {
             let inner = self::warnings(stream, &inner).into_iter();
             warnings
                 .0
