@@ -20,8 +20,9 @@ use print::{Level, Printer, Row};
 /// Check a producer's output against the published schemas
 ///
 /// Reads NDJSON, one message a line, and says line by line what is wrong and what to change. An error means that
-/// the message breaks the contract: the consumer makes it a dead letter or loses what is wrong. A warning means
-/// that it fits and still cannot be audited in full. Exit code 0: all fits (warnings included), 1: something is wrong, 2: cannot be read.
+/// the message breaks the contract: most such messages become dead letters or lose what is wrong. A warning means
+/// that it fits and still cannot be audited in full. Exit code 0: all fits (warnings included), 1: something is
+/// wrong, 2: cannot be read.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files of NDJSON: plain, gzip or zstd. `-` or nothing is stdin
