@@ -1,20 +1,20 @@
 //! The command line: one file a command. A command wires rooms and chooses a renderer.
 
+mod check;
 pub mod consume;
-pub mod import;
-
-use std::io::IsTerminal;
 mod detect;
+mod import;
 pub mod output;
 mod sql;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
 use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -50,6 +50,7 @@ enum Command {
     Import(import::ImportArgs),
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),
+    Check(check::Args),
 }
 
 /// How rows are printed on stdout.
@@ -143,6 +144,7 @@ impl Cli {
             Command::Import(args) => import::run(args, context),
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
+            Command::Check(args) => check::run(args, &context),
         }
     }
 }
