@@ -1,6 +1,5 @@
 //! F1, F2, F3 and the great one: processes that die, at named points and at random ones.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -10,7 +9,7 @@ use tapetrail::event::Stream;
 use crate::broker::Broker;
 use crate::consumer::{Deployment, Process};
 use crate::eventually;
-use crate::producer::Producer;
+use crate::producer::{Producer, while_producing};
 
 const KILLS: u64 = 32;
 
@@ -33,24 +32,13 @@ fn consumers_killed_at_random_moments_lose_nothing_and_repeat_nothing() {
     };
     let mut members: [Process; 2] = [start(0), start(1)];
     let mut random = Pcg64::seed_from_u64(20);
-    let is_over = AtomicBool::new(false);
-
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut next = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                deployment.produce(&producer, next..next + 20);
-                producer.flush();
-                next += 20;
-            }
-        });
+    while_producing(&deployment, &producer, || {
         for _ in 0..KILLS {
             std::thread::sleep(Duration::from_millis(random.random_range(50..2_500)));
             let victim = random.random_range(0..members.len());
             members[victim].kill();
             members[victim] = start(victim);
         }
-        is_over.store(true, Ordering::Relaxed);
     });
 
     deployment.wait_for_all(&producer);

@@ -1,31 +1,11 @@
 //! F5, F6, F7, F8, F16, F25: several processes, one topic; who owns what, and who may commit.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use tapetrail::event::Stream;
 
 use crate::broker::Broker;
 use crate::consumer::Deployment;
 use crate::eventually;
-use crate::producer::Producer;
-
-/// Produces without pause while `act` runs; returns what `act` returned.
-fn while_producing<T>(deployment: &Deployment, producer: &Producer, act: impl FnOnce() -> T) -> T {
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut next = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                deployment.produce(producer, next..next + 20);
-                producer.flush();
-                next += 20;
-            }
-        });
-        let outcome = act();
-        is_over.store(true, Ordering::Relaxed);
-        outcome
-    })
-}
+use crate::producer::{Producer, while_producing};
 
 /// F5: what is revoked with a batch open is committed before or dropped, never both.
 #[test]

@@ -1,6 +1,7 @@
 //! A producer that remembers what it produced, position by position, from the broker's own acknowledgments.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
+use crate::consumer::Deployment;
 use crate::messages::Message;
 
 /// Topic, partition, offset.
@@ -131,6 +133,34 @@ impl Producer {
     pub fn acknowledged(&self) -> Produced {
         self.produced.lock().expect("no panic holds it").clone()
     }
+}
+
+/// Produces to all of a deployment's topics without pause while `act` runs; returns what `act` returned.
+pub fn while_producing<T>(
+    deployment: &Deployment,
+    producer: &Producer,
+    act: impl FnOnce() -> T,
+) -> T {
+    /// Ends the producing thread even when `act` fails.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _over = Over(&is_over);
+        scope.spawn(|| {
+            let mut next = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                deployment.produce(producer, next..next + 20);
+                producer.flush();
+                next += 20;
+            }
+        });
+        act()
+    })
 }
 
 /// Notes where the broker put each message.
