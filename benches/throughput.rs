@@ -129,7 +129,7 @@ fn api_call(out: &mut String, n: u64) {
     let session = n / CALLS_PER_SESSION;
     let app = session % APPS;
     // Scattered bits, so that ids compress no better than real ones do.
-    let noise = session.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let noise = (session + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let at = 1_795_132_800_000 + session * 3 + (n % CALLS_PER_SESSION) * 60_000;
     let base = format!(
         "/v1/apps/{:016x}{:016x}/cloud_recording",
@@ -141,9 +141,7 @@ fn api_call(out: &mut String, n: u64) {
         noise.rotate_left(13),
         noise.rotate_left(29)
     );
-    let resource = format!(
-        "JyvK8nXHuV1BE64GDkAaBGEscvtHW7v8BrQoRPCHxmeVxwY22-x-kv4GdPcjZeMzoCBUCOr9{resource}"
-    );
+    let resource = format!("JyvK8nXHuV1BE64GDkAaBG{resource}");
     let sid = format!(
         "{:016x}{:016x}",
         noise.rotate_left(41),
@@ -178,7 +176,7 @@ fn api_call(out: &mut String, n: u64) {
                 r#"{{"cname":"class-{session}","uid":"{uid}","clientRequest":{{"async_stop":false}}}}"#
             ),
             format!(
-                r#"{{"resourceId":"{resource}","sid":"{sid}","serverResponse":{{"fileListMode":"json","fileList":[{{"fileName":"calls/2026/11/{sid}_class-{session}.m3u8","trackType":"audio_and_video","uid":"0","mixedAllUser":true,"isPlayable":true,"sliceStartTime":{at}}}],"uploadingStatus":"uploaded"}}}}"#
+                r#"{{"resourceId":"{resource}","sid":"{sid}","serverResponse":{{"fileListMode":"json","fileList":[{{"fileName":"calls/2026/11/{sid}_class-{session}.m3u8","uid":"0","mixedAllUser":true,"isPlayable":true,"sliceStartTime":{at}}}],"uploadingStatus":"uploaded"}}}}"#
             ),
         ),
         _ => (
@@ -186,14 +184,14 @@ fn api_call(out: &mut String, n: u64) {
             "GET",
             "null".to_string(),
             format!(
-                r#"{{"resourceId":"{resource}","sid":"{sid}","cname":"class-{session}","uid":"{uid}","serverResponse":{{"fileListMode":"json","fileList":[{{"fileName":"calls/2026/11/{sid}_class-{session}.m3u8","trackType":"audio_and_video","uid":"0","mixedAllUser":true,"isPlayable":true,"sliceStartTime":{at}}}],"status":5,"sliceStartTime":{at}}}}}"#
+                r#"{{"resourceId":"{resource}","sid":"{sid}","cname":"class-{session}","uid":"{uid}","serverResponse":{{"fileListMode":"json","fileList":[{{"fileName":"calls/2026/11/{sid}_class-{session}.m3u8","uid":"0","mixedAllUser":true,"isPlayable":true,"sliceStartTime":{at}}}],"status":5,"sliceStartTime":{at}}}}}"#
             ),
         ),
     };
     let answered = at + 150 + noise % 400;
     write!(
         out,
-        r#"{{"event_id":"{noise:016x}-{n}","requested_at":{at},"responded_at":{answered},"request":{{"method":"{method}","url":"https://api.agora.io{base}/{path}","headers":{{"Content-Type":"application/json"}},"body":{body}}},"response":{{"status":200,"headers":{{"X-Request-Id":"{noise:x}"}},"body":{answer}}},"error":null,"caller":{{"service":"classroom-api","host":"classroom-api-{}","region":"ap-southeast-1","environment":"production","version":"4.{}.0","trace_id":"{:016x}","attempt":1}},"context":{{"user_region":"SG","environment":"production"}}}}"#,
+        r#"{{"event_id":"{noise:016x}-{n}","requested_at":{at},"responded_at":{answered},"request":{{"method":"{method}","url":"https://api.agora.io{base}/{path}","headers":{{"Content-Type":"application/json"}},"body":{body}}},"response":{{"status":200,"body":{answer}}},"caller":{{"service":"classroom-api","host":"classroom-api-{}","region":"ap-southeast-1","environment":"production","version":"4.{}.0","trace_id":"{:016x}","attempt":1}},"context":{{"user_region":"SG"}}}}"#,
         session % 12,
         session / 400_000,
         noise.rotate_left(17)
