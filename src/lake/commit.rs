@@ -1,0 +1,315 @@
+//! One Delta commit = data files + the offsets they end at. The only writer of the log.
+//!
+//! The protocol (design, section 7; engineering notes, section 2):
+//! 1. one state S of the table; in S the stored offset must equal the `from` of every range;
+//! 2. the commit is made against that same S, so that `deltalake` rejects it when anybody committed one of
+//!    these ranges since (fenced), and rebases it over everything else;
+//! 3. after an unclear error the table is reloaded: if it holds our offsets and our files, it was our commit.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake::kernel::{Action, Add, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::{DeltaTable, DeltaTableError};
+use object_store::ObjectStoreExt;
+use serde_json::{Value, json};
+
+use super::encode::DataFile;
+use super::failpoint::failpoint;
+use crate::event::Stream;
+use crate::table::PARTITION_COLUMN;
+
+/// Names an offset in the log: `<cluster>/<topic>/<partition>@<epoch>`, or `import/<stream>/<source_id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AppId(String);
+
+impl AppId {
+    pub fn partition(cluster: &str, topic: &str, partition: i32, epoch: i64) -> Self {
+        AppId(format!("{cluster}/{topic}/{partition}@{epoch}"))
+    }
+
+    /// Holds the number of a topic's current epoch, which begins when a topic was made anew.
+    pub fn epoch(cluster: &str, topic: &str) -> Self {
+        AppId(format!("{cluster}/{topic}@epoch"))
+    }
+
+    pub fn import(stream: Stream, source_id: &str) -> Self {
+        AppId(format!("import/{stream}/{source_id}"))
+    }
+
+    pub fn replay(stream: Stream, position: &str) -> Self {
+        AppId(format!("replay/{stream}/{position}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The offsets `[from, to)` of one partition that a commit covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    pub from: i64,
+    pub to: i64,
+    /// The table holds no offset yet: this range is the partition's first.
+    pub is_first: bool,
+}
+
+/// What one commit adds to a table.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Files that are in the store already.
+    pub adds: Vec<Add>,
+    pub ranges: BTreeMap<AppId, Range>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.adds.is_empty() && self.ranges.is_empty()
+    }
+
+    /// Appends ranges that follow those the batch has.
+    pub fn extend_ranges(&mut self, ranges: BTreeMap<AppId, Range>) {
+        for (app_id, range) in ranges {
+            match self.ranges.entry(app_id) {
+                Entry::Vacant(entry) => {
+                    entry.insert(range);
+                }
+                Entry::Occupied(mut entry) => {
+                    let held = entry.get_mut();
+                    assert_eq!(held.to, range.from, "ranges of one partition follow each other");
+                    held.to = range.to;
+                }
+            }
+        }
+    }
+}
+
+/// Why a commit did not land, as far as the caller acts differently.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else moved one of our offsets: what is stored is the truth. Drop the batch, read on from there.
+    #[error("fenced: {0}")]
+    Fenced(String),
+    /// The store does not answer as it should; the same batch can be tried again.
+    #[error("the store is unavailable: {0:#}")]
+    Unavailable(anyhow::Error),
+}
+
+/// A table and the offsets known to be in it at the version it is loaded at.
+pub struct Ledger {
+    stream: Stream,
+    table: DeltaTable,
+    /// Valid for the loaded version only; forgotten when another's commit is seen.
+    known: BTreeMap<AppId, Option<i64>>,
+}
+
+impl Ledger {
+    pub fn new(stream: Stream, table: DeltaTable) -> Self {
+        Ledger {
+            stream,
+            table,
+            known: BTreeMap::new(),
+        }
+    }
+
+    pub fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    pub fn version(&self) -> u64 {
+        self.table.version().map_or(0, |version| version as u64)
+    }
+
+    /// Loads the newest version.
+    pub async fn refresh(&mut self) -> Result<(), CommitError> {
+        let before = self.table.version();
+        self.table.update_state().await.map_err(unavailable)?;
+        if self.table.version() != before {
+            self.known.clear();
+        }
+        Ok(())
+    }
+
+    /// Returns the next offset that the loaded version holds for `app_id`.
+    pub async fn stored(&mut self, app_id: &AppId) -> Result<Option<i64>, CommitError> {
+        if let Some(offset) = self.known.get(app_id) {
+            return Ok(*offset);
+        }
+        let state = self.table.snapshot().map_err(unavailable)?;
+        let log_store = self.table.log_store();
+        let offset = state
+            .transaction_version(log_store.as_ref(), app_id.as_str())
+            .await
+            .map_err(unavailable)?;
+        self.known.insert(app_id.clone(), offset);
+        Ok(offset)
+    }
+
+    /// Writes a data file to the table's directory; it belongs to no version until a commit names it.
+    pub async fn put(&self, file: &DataFile) -> Result<Add, CommitError> {
+        let path = object_store::path::Path::parse(&file.add.path)
+            .map_err(|error| CommitError::Unavailable(error.into()))?;
+        self.table
+            .object_store()
+            .put(&path, file.bytes.clone().into())
+            .await
+            .map_err(|error| CommitError::Unavailable(error.into()))?;
+        failpoint("after_parquet");
+        Ok(file.add.clone())
+    }
+
+    /// Commits files and offsets together and returns the version.
+    ///
+    /// On `Unavailable` the same batch may be committed again: a commit that did land is recognised.
+    pub async fn commit(&mut self, batch: &Batch) -> Result<u64, CommitError> {
+        if let Some(version) = self.check_offsets(batch).await? {
+            return Ok(version);
+        }
+        failpoint("before_commit");
+        match self.append(batch).await {
+            Ok(version) => {
+                failpoint("after_commit");
+                for (app_id, range) in &batch.ranges {
+                    self.known.insert(app_id.clone(), Some(range.to));
+                }
+                Ok(version)
+            }
+            Err(error) => self.resolve(batch, error).await,
+        }
+    }
+
+    /// Requires that the stored offset equals the start of every range; equality, not "not beyond": a hole
+    /// is as wrong as a repeat. Returns a version when the batch turns out to be in the table already.
+    async fn check_offsets(&mut self, batch: &Batch) -> Result<Option<u64>, CommitError> {
+        let mut landed = 0;
+        for (app_id, range) in &batch.ranges {
+            let stored = self.stored(app_id).await?;
+            let expected = (!range.is_first).then_some(range.from);
+            if stored == Some(range.to) && stored != expected {
+                landed += 1;
+            } else if stored != expected {
+                return Err(CommitError::Fenced(format!(
+                    "`{app_id}` stands at {}, this batch begins at {}",
+                    stored.map_or("no offset".to_string(), |offset| offset.to_string()),
+                    range.from
+                )));
+            }
+        }
+        if landed == 0 {
+            return Ok(None);
+        }
+        if landed == batch.ranges.len() && self.holds_files(batch).map_err(unavailable)? {
+            return Ok(Some(self.version()));
+        }
+        Err(CommitError::Fenced(
+            "other files are in the table for these offsets".to_string(),
+        ))
+    }
+
+    async fn append(&mut self, batch: &Batch) -> Result<u64, DeltaTableError> {
+        let state = self.table.snapshot()?.clone();
+        let transactions = batch
+            .ranges
+            .iter()
+            .map(|(app_id, range)| Transaction::new(app_id, range.to))
+            .collect();
+        let properties = CommitProperties::default()
+            .with_metadata([("tapetrail".to_string(), metadata(batch))])
+            .with_application_transactions(transactions);
+        let actions: Vec<Action> = batch.adds.iter().cloned().map(Action::Add).collect();
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(vec![PARTITION_COLUMN.to_string()]),
+            predicate: None,
+        };
+        let landed = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(&state), self.table.log_store(), operation)
+            .into_prepared_commit_future()
+            .await?
+            .await?;
+        let version = landed.version;
+        let read_version = state.version();
+        // Landed. What follows (checkpoint, log clean-up) can fail without harm.
+        match landed.await {
+            Ok(finished) => self.table.state = Some(finished.snapshot()),
+            Err(error) => {
+                tracing::warn!(stream = %self.stream, version, %error, "after the commit: checkpoint or log clean-up failed");
+                self.table.update_state().await?;
+            }
+        }
+        if version != read_version + 1 {
+            // Others committed in between: what was known of their offsets is old.
+            self.known.clear();
+        }
+        Ok(version as u64)
+    }
+
+    /// Finds out what became of a commit that ended in an error.
+    async fn resolve(&mut self, batch: &Batch, error: DeltaTableError) -> Result<u64, CommitError> {
+        self.known.clear();
+        let conflict = is_conflict(&error);
+        self.refresh().await?;
+        self.known.clear();
+        match self.check_offsets(batch).await? {
+            Some(version) => Ok(version),
+            // Nobody moved our offsets: safe to try again.
+            None if conflict => Err(CommitError::Unavailable(anyhow!(
+                "the table changed under the commit: {error}"
+            ))),
+            None => Err(unavailable(error)),
+        }
+    }
+
+    fn holds_files(&self, batch: &Batch) -> Result<bool, DeltaTableError> {
+        let state = self.table.snapshot()?;
+        let live: HashSet<String> = state
+            .log_data()
+            .iter()
+            .map(|file| file.path().to_string())
+            .collect();
+        Ok(batch.adds.iter().all(|add| live.contains(&add.path)))
+    }
+}
+
+/// What the commit says of itself to people: each range `[from, to)` by its offset's name.
+fn metadata(batch: &Batch) -> Value {
+    let ranges: serde_json::Map<String, Value> = batch
+        .ranges
+        .iter()
+        .map(|(app_id, range)| (app_id.to_string(), json!([range.from, range.to])))
+        .collect();
+    json!({ "ranges": ranges })
+}
+
+fn is_conflict(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::Transaction {
+            source: TransactionError::CommitConflict(_) | TransactionError::VersionAlreadyExists(_)
+        } | DeltaTableError::VersionAlreadyExists(_)
+    )
+}
+
+fn unavailable(error: DeltaTableError) -> CommitError {
+    CommitError::Unavailable(error.into())
+}
+
+/// How long to wait before try number `attempt` (from 1) of something that the store refused.
+pub fn backoff(attempt: u32) -> Duration {
+    const LEAST: Duration = Duration::from_millis(100);
+    const GREATEST: Duration = Duration::from_secs(15);
+    (LEAST * 2u32.saturating_pow(attempt.saturating_sub(1).min(10))).min(GREATEST)
+}

@@ -1,0 +1,224 @@
+//! A batch of rows -> sorted Parquet files, one for each date. CPU work: runs off the polling thread.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::kernels::partition::partition;
+use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take};
+use arrow::datatypes::{
+    DataType, Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType,
+};
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat};
+use deltalake::kernel::Add;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::event::Stream;
+use crate::table::{BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, sort_columns};
+
+/// A Parquet file that is in no table yet.
+pub struct DataFile {
+    pub bytes: Bytes,
+    /// What the commit says of it; the path is relative to the table.
+    pub add: Add,
+}
+
+/// Columns whose least and greatest value every file tells in the log, so that queries can skip it.
+const STATISTICS_COLUMNS: [&str; 13] = [
+    "disposition",
+    "topic",
+    "partition",
+    "offset",
+    "record_index",
+    "source_id",
+    "occurred_at",
+    "received_at",
+    "app_id",
+    "cname",
+    "sid",
+    "requested_at",
+    "replay_of",
+];
+
+/// Texts in the log's statistics are cut to this many characters, as other engines do.
+const STATISTICS_TEXT_CHARS: usize = 32;
+
+/// A file holds one row group up to this many rows.
+const ROW_GROUP_ROWS: usize = 1_048_576;
+
+/// Sorts the rows by date and by the stream's sort columns and writes one file a date.
+///
+/// `modified_at` is the time in the log, milliseconds since the epoch.
+pub fn encode(stream: Stream, rows: &RecordBatch, modified_at: i64) -> Result<Vec<DataFile>> {
+    let sorted = sort(stream, rows)?;
+    let dates = sorted
+        .column_by_name(PARTITION_COLUMN)
+        .context("every table has the partition column")?;
+    let ranges = partition(std::slice::from_ref(dates))?.ranges();
+    let without_date = sorted.project(&file_columns(&sorted.schema()))?;
+    let dates = dates.as_primitive::<Date32Type>();
+    let mut files = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let rows = without_date.slice(range.start, range.len());
+        let date = Date32Type::to_naive_date_opt(dates.value(range.start))
+            .context("a date within the calendar")?
+            .to_string();
+        let bytes = Bytes::from(write(stream, &rows)?);
+        let add = add(&date, &rows, bytes.len(), modified_at);
+        files.push(DataFile { bytes, add });
+    }
+    Ok(files)
+}
+
+/// Returns the columns a file holds: all but the partition column, which is in the path.
+fn file_columns(schema: &SchemaRef) -> Vec<usize> {
+    (0..schema.fields().len())
+        .filter(|&index| schema.field(index).name() != PARTITION_COLUMN)
+        .collect()
+}
+
+fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
+    let keys: Vec<SortColumn> = std::iter::once(&PARTITION_COLUMN)
+        .chain(sort_columns(stream))
+        .chain(&["topic", "partition", "offset", "record_index"])
+        .map(|name| SortColumn {
+            values: Arc::clone(&rows[*name]),
+            options: Some(SortOptions::default()),
+        })
+        .collect();
+    let order: UInt32Array = lexsort_to_indices(&keys, None)?;
+    let columns = rows
+        .columns()
+        .iter()
+        .map(|column| take(column, &order, None))
+        .collect::<Result<Vec<ArrayRef>, _>>()?;
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
+}
+
+fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(writer_properties(stream, rows))
+        // The Arrow schema would tell readers to make string views; the Parquet schema says all there is.
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), rows.schema(), options)?;
+    writer.write(rows)?;
+    Ok(writer.into_inner()?)
+}
+
+fn writer_properties(stream: Stream, rows: &RecordBatch) -> WriterProperties {
+    let zstd = ZstdLevel::try_new(1).expect("zstd has a level 1");
+    let mut properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::ZSTD(zstd))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(concat!("tapetrail ", env!("CARGO_PKG_VERSION")).to_string());
+    for name in sort_columns(stream) {
+        let column = ColumnPath::from(*name);
+        properties = properties.set_column_statistics_enabled(column, EnabledStatistics::Page);
+    }
+    for name in PLAIN_COLUMNS {
+        let column = ColumnPath::from(name);
+        properties = properties.set_column_dictionary_enabled(column.clone(), false);
+        if !matches!(name, "offset" | "event_id") {
+            properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
+        }
+    }
+    for name in BLOOM_COLUMNS {
+        if rows.schema().column_with_name(name).is_some() {
+            let column = ColumnPath::from(name);
+            // Without a bound a filter is made for a million values.
+            properties = properties
+                .set_column_bloom_filter_enabled(column.clone(), true)
+                .set_column_bloom_filter_max_ndv(column, rows.num_rows() as u64);
+        }
+    }
+    properties.build()
+}
+
+fn add(date: &str, rows: &RecordBatch, bytes: usize, modified_at: i64) -> Add {
+    Add {
+        path: format!("{PARTITION_COLUMN}={date}/part-{}.parquet", Uuid::new_v4()),
+        partition_values: HashMap::from([(PARTITION_COLUMN.to_string(), Some(date.to_string()))]),
+        size: bytes as i64,
+        modification_time: modified_at,
+        data_change: true,
+        stats: Some(statistics(rows).to_string()),
+        ..Add::default()
+    }
+}
+
+/// Returns a file's statistics in the form of the Delta protocol ("Per-file Statistics").
+pub fn statistics(rows: &RecordBatch) -> Value {
+    let mut least = Map::new();
+    let mut greatest = Map::new();
+    let mut nulls = Map::new();
+    for name in STATISTICS_COLUMNS {
+        let Some(column) = rows.column_by_name(name) else {
+            continue;
+        };
+        nulls.insert(name.to_string(), column.null_count().into());
+        if let Some((min, max)) = bounds(column) {
+            least.insert(name.to_string(), min);
+            greatest.insert(name.to_string(), max);
+        }
+    }
+    json!({
+        "numRecords": rows.num_rows(),
+        "minValues": least,
+        "maxValues": greatest,
+        "nullCount": nulls,
+    })
+}
+
+/// Returns a bound below and one above all values, or none where there is no value or no bound.
+fn bounds(column: &ArrayRef) -> Option<(Value, Value)> {
+    use arrow::compute::{max, max_string_view, min, min_string_view};
+    match column.data_type() {
+        DataType::Utf8View => {
+            let texts = column.as_string_view();
+            let least: String = min_string_view(texts)?
+                .chars()
+                .take(STATISTICS_TEXT_CHARS)
+                .collect();
+            let greatest = upper_text_bound(max_string_view(texts)?)?;
+            Some((least.into(), greatest.into()))
+        }
+        DataType::Int32 => {
+            let numbers = column.as_primitive::<Int32Type>();
+            Some((min(numbers)?.into(), max(numbers)?.into()))
+        }
+        DataType::Int64 => {
+            let numbers = column.as_primitive::<Int64Type>();
+            Some((min(numbers)?.into(), max(numbers)?.into()))
+        }
+        DataType::Timestamp(..) => {
+            let times = column.as_primitive::<TimestampMicrosecondType>();
+            let text = |micros| {
+                let at = DateTime::from_timestamp_micros(micros)?;
+                Some(Value::from(at.to_rfc3339_opts(SecondsFormat::Micros, true)))
+            };
+            Some((text(min(times)?)?, text(max(times)?)?))
+        }
+        _ => None,
+    }
+}
+
+/// Returns a short text that is not less than `text`, or none when there is no such text.
+fn upper_text_bound(text: &str) -> Option<String> {
+    if text.chars().count() <= STATISTICS_TEXT_CHARS {
+        return Some(text.to_string());
+    }
+    // The greatest character after the cut keeps the bound above everything that was cut off.
+    let mut bound: String = text.chars().take(STATISTICS_TEXT_CHARS).collect();
+    bound.push(char::MAX);
+    Some(bound)
+}

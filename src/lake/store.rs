@@ -1,0 +1,339 @@
+//! The object store under the lake. On local disk a `put` returns once it would survive a power cut:
+//! neither `deltalake` nor `object_store` syncs anything (engineering notes, section 3).
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, UploadPart,
+};
+use url::Url;
+
+use super::failpoint::failpoint;
+use crate::config::Durability;
+
+/// Where a lake is: the store, rooted at `/`, and the URL of the lake in it.
+#[derive(Clone)]
+pub struct Location {
+    pub store: Arc<dyn ObjectStore>,
+    /// Ends with a slash.
+    pub url: Url,
+}
+
+impl Location {
+    /// Opens the store of a lake given as a path or a `file://` URL. Creates nothing.
+    pub fn open(lake: &str, durability: Durability) -> Result<Location> {
+        let path = match Url::parse(lake) {
+            Ok(url) if url.scheme() == "file" => url
+                .to_file_path()
+                .map_err(|()| anyhow::anyhow!("lake: `{lake}` names no path on this machine"))?,
+            // A single letter is a drive, not a scheme.
+            Ok(url) if url.scheme().len() > 1 => bail!(
+                "lake: this build keeps lakes on local disk, not at `{}://`; give a directory",
+                url.scheme()
+            ),
+            _ => PathBuf::from(lake),
+        };
+        let path = std::path::absolute(&path)
+            .with_context(|| format!("lake: `{lake}` is no usable path"))?;
+        let url = Url::from_directory_path(&path)
+            .map_err(|()| anyhow::anyhow!("lake: `{}` is no usable path", path.display()))?;
+        let disk = LocalFileSystem::new();
+        let store: Arc<dyn ObjectStore> = match durability {
+            Durability::Fsync => Arc::new(SyncedDisk::new(disk)),
+            Durability::Os => Arc::new(disk),
+        };
+        Ok(Location { store, url })
+    }
+}
+
+/// Local disk whose writes are on the medium before they are acknowledged.
+#[derive(Debug)]
+pub struct SyncedDisk {
+    disk: LocalFileSystem,
+    staged: AtomicU64,
+}
+
+impl SyncedDisk {
+    pub fn new(disk: LocalFileSystem) -> Self {
+        SyncedDisk {
+            disk,
+            staged: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns a name beside `path` that listings leave out (`LocalFileSystem` hides `#<digits>`).
+    fn staging_path(&self, path: &FilePath) -> PathBuf {
+        let number = self.staged.fetch_add(1, Ordering::Relaxed);
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!("#{}{number:06}", std::process::id()));
+        PathBuf::from(name)
+    }
+}
+
+impl fmt::Display for SyncedDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SyncedDisk({})", self.disk)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for SyncedDisk {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        let path = self.disk.path_to_filesystem(location)?;
+        let staging = self.staging_path(&path);
+        let location = location.clone();
+        tokio::task::spawn_blocking(move || {
+            let outcome = put_synced(&path, &staging, &payload, &options.mode);
+            if outcome.is_err() {
+                let _ = fs::remove_file(&staging);
+            }
+            outcome.map_err(|source| store_error(&location, source))
+        })
+        .await
+        .map_err(|source| object_store::Error::JoinError { source })?
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        Ok(Box::new(SyncedUpload {
+            upload: self.disk.put_multipart_opts(location, options).await?,
+            path: self.disk.path_to_filesystem(location)?,
+            location: location.clone(),
+        }))
+    }
+
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        self.disk.get_opts(location, options).await
+    }
+
+    async fn get_ranges(
+        &self,
+        location: &Path,
+        ranges: &[Range<u64>],
+    ) -> object_store::Result<Vec<Bytes>> {
+        self.disk.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        self.disk.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.disk.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.disk.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.disk.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        self.disk.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: RenameOptions,
+    ) -> object_store::Result<()> {
+        self.disk.rename_opts(from, to, options).await
+    }
+}
+
+/// A multipart upload whose file is synced before it counts as complete.
+#[derive(Debug)]
+struct SyncedUpload {
+    upload: Box<dyn MultipartUpload>,
+    path: PathBuf,
+    location: Path,
+}
+
+#[async_trait]
+impl MultipartUpload for SyncedUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.upload.put_part(data)
+    }
+
+    async fn complete(&mut self) -> object_store::Result<PutResult> {
+        let result = self.upload.complete().await?;
+        let path = self.path.clone();
+        tokio::task::spawn_blocking(move || {
+            File::open(&path)?.sync_all()?;
+            sync_directories(&path)
+        })
+        .await
+        .map_err(|source| object_store::Error::JoinError { source })?
+        .map_err(|source| store_error(&self.location, source))?;
+        Ok(result)
+    }
+
+    async fn abort(&mut self) -> object_store::Result<()> {
+        self.upload.abort().await
+    }
+}
+
+/// Writes and syncs a staging file, gives it its name in one step, and syncs the directories.
+fn put_synced(
+    path: &FilePath,
+    staging: &FilePath,
+    payload: &PutPayload,
+    mode: &PutMode,
+) -> io::Result<PutResult> {
+    let mut file = create_staging(staging)?;
+    for part in payload.iter() {
+        file.write_all(part)?;
+    }
+    file.sync_all()?;
+    drop(file);
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
+        failpoint("inside_commit");
+    }
+    match mode {
+        PutMode::Overwrite => fs::rename(staging, path)?,
+        PutMode::Create => {
+            // A link fails when the name is taken: put-if-absent.
+            fs::hard_link(staging, path)?;
+            fs::remove_file(staging)?;
+        }
+        PutMode::Update(_) => return Err(io::ErrorKind::Unsupported.into()),
+    }
+    sync_directories(path)?;
+    Ok(PutResult {
+        e_tag: None,
+        version: None,
+    })
+}
+
+fn create_staging(staging: &FilePath) -> io::Result<File> {
+    let create = || {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(staging)
+    };
+    match create() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(directory) = staging.parent() {
+                fs::create_dir_all(directory)?;
+            }
+            create()
+        }
+        outcome => outcome,
+    }
+}
+
+/// Syncs the directory of a file and the one above it, which may have just got that directory.
+fn sync_directories(path: &FilePath) -> io::Result<()> {
+    for directory in path.ancestors().skip(1).take(2) {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn store_error(location: &Path, source: io::Error) -> object_store::Error {
+    let path = location.to_string();
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists {
+            path,
+            source: source.into(),
+        },
+        io::ErrorKind::NotFound => object_store::Error::NotFound {
+            path,
+            source: source.into(),
+        },
+        io::ErrorKind::PermissionDenied => object_store::Error::PermissionDenied {
+            path,
+            source: source.into(),
+        },
+        _ => object_store::Error::Generic {
+            store: "SyncedDisk",
+            source: source.into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn put_if_absent_refuses_a_name_that_is_taken() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let disk = LocalFileSystem::new_with_prefix(directory.path()).expect("opens");
+        let store = SyncedDisk::new(disk);
+        let name = Path::from("a/b/1.json");
+        let create = PutOptions::from(PutMode::Create);
+        store
+            .put_opts(&name, "first".into(), create.clone())
+            .await
+            .expect("free");
+        let second = store.put_opts(&name, "second".into(), create).await;
+        assert!(matches!(
+            second,
+            Err(object_store::Error::AlreadyExists { .. })
+        ));
+        let bytes = store.get(&name).await.expect("there").bytes().await;
+        assert_eq!(bytes.expect("readable").as_ref(), b"first");
+        let left = fs::read_dir(directory.path().join("a/b")).expect("there");
+        assert_eq!(left.count(), 1, "no staging file stays behind");
+    }
+
+    #[test]
+    fn a_store_this_build_does_not_know_is_named() {
+        let refused = Location::open("s3://bucket/lake", Durability::Fsync);
+        assert!(
+            refused
+                .err()
+                .expect("refused")
+                .to_string()
+                .contains("`s3://`")
+        );
+    }
+}

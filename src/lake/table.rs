@@ -1,0 +1,156 @@
+//! One stream's Delta table: made when missing, opened at its newest version, refreshed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::TableProvider;
+use deltalake::kernel::{StructType, engine::arrow_conversion::TryIntoKernel};
+use deltalake::logstore::LogStoreRef;
+use deltalake::protocol::SaveMode;
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+
+use super::store::Location;
+use crate::event::Stream;
+use crate::table::{PARTITION_COLUMN, schema};
+
+/// A lake: a root with one Delta table per stream under it.
+#[derive(Clone)]
+pub struct Lake {
+    location: Location,
+}
+
+/// A checkpoint is written every so many commits, so that opening a table reads few log files.
+const CHECKPOINT_INTERVAL: u32 = 100;
+
+/// Table property that makes engines forget `txn`s; a table that has it cannot keep offsets.
+const TRANSACTION_EXPIRY: &str = "delta.setTransactionRetentionDuration";
+
+impl Lake {
+    pub fn new(location: Location) -> Self {
+        Lake { location }
+    }
+
+    /// Returns the URL of the lake's root.
+    pub fn url(&self) -> &url::Url {
+        &self.location.url
+    }
+
+    /// Opens a stream's table at its newest version, or none when there is no such table yet.
+    pub async fn open(&self, stream: Stream) -> Result<Option<DeltaTable>> {
+        let mut table = self.handle(stream)?;
+        match table.load().await {
+            Ok(()) => {
+                check_table(stream, &table)?;
+                Ok(Some(table))
+            }
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) => Err(error).with_context(|| {
+                format!("cannot open the table {stream} at `{}`", table.table_url())
+            }),
+        }
+    }
+
+    /// Opens a stream's table, making it when it is missing. Two makers at once end with the same table.
+    pub async fn open_or_create(&self, stream: Stream) -> Result<DeltaTable> {
+        if let Some(table) = self.open(stream).await? {
+            return Ok(table);
+        }
+        let log_store = self.handle(stream)?.log_store();
+        match create(stream, log_store).await {
+            Ok(()) | Err(DeltaTableError::VersionAlreadyExists(_)) => {}
+            // Somebody else made it first: what counts is that it opens now.
+            Err(error) => {
+                if let Some(table) = self.open(stream).await? {
+                    return Ok(table);
+                }
+                return Err(error).with_context(|| format!("cannot create the table {stream}"));
+            }
+        }
+        let table = self.open(stream).await?;
+        table.with_context(|| format!("the table {stream} is not there after it was created"))
+    }
+
+    /// Returns what SQL reads for each stream whose table exists, at its newest version.
+    pub async fn providers(&self) -> Result<Vec<(Stream, Arc<dyn TableProvider>)>> {
+        let mut providers = Vec::new();
+        for stream in Stream::ALL {
+            if let Some(table) = self.open(stream).await? {
+                providers.push((stream, provider(&table).await?));
+            }
+        }
+        Ok(providers)
+    }
+
+    fn handle(&self, stream: Stream) -> Result<DeltaTable> {
+        let url = self.location.url.join(&format!("{}/", stream.stem()))?;
+        let store = Arc::clone(&self.location.store);
+        Ok(DeltaTableBuilder::from_url(url.clone())?
+            .with_storage_backend(store, url)
+            .build()?)
+    }
+}
+
+/// Returns what SQL reads for a table at the version it is loaded at.
+pub async fn provider(table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
+    Ok(table.table_provider().await?)
+}
+
+async fn create(stream: Stream, log_store: LogStoreRef) -> Result<(), DeltaTableError> {
+    let schema: StructType = (&stored_schema(stream)).try_into_kernel()?;
+    let properties = HashMap::from([(
+        "delta.checkpointInterval".to_string(),
+        Some(CHECKPOINT_INTERVAL.to_string()),
+    )]);
+    DeltaTable::new(log_store)
+        .create()
+        .with_table_name(stream.stem())
+        .with_columns(schema.fields().cloned())
+        .with_partition_columns([PARTITION_COLUMN])
+        .with_configuration(properties)
+        .with_save_mode(SaveMode::ErrorIfExists)
+        .await?;
+    Ok(())
+}
+
+/// Returns the schema that the log states: plain text where memory has string views.
+fn stored_schema(stream: Stream) -> Schema {
+    let fields: Vec<Field> = schema(stream)
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Utf8View => field.as_ref().clone().with_data_type(DataType::Utf8),
+            _ => field.as_ref().clone(),
+        })
+        .collect();
+    Schema::new(fields)
+}
+
+/// Refuses tables that cannot keep the promises: offsets that expire, columns that are missing.
+fn check_table(stream: Stream, table: &DeltaTable) -> Result<()> {
+    let state = table.snapshot()?;
+    if state
+        .metadata()
+        .configuration()
+        .contains_key(TRANSACTION_EXPIRY)
+    {
+        bail!(
+            "the table {stream} has the property `{TRANSACTION_EXPIRY}`, which makes it forget Kafka offsets; remove the property before anything is consumed"
+        );
+    }
+    let stored = state.schema();
+    let missing: Vec<String> = schema(stream)
+        .fields()
+        .iter()
+        .filter(|field| stored.field(field.name()).is_none())
+        .map(|field| field.name().clone())
+        .collect();
+    if !missing.is_empty() {
+        bail!(
+            "the table {stream} was made by another release: it lacks the columns {}; consume into a new lake",
+            missing.join(", ")
+        );
+    }
+    Ok(())
+}
