@@ -22,7 +22,7 @@ pub const DELIVERY_FIELDS: &[&str] = &[
 
 /// Derives an id of 32 hex digits from JSON text, leaving out the members named in `ignore` at any level.
 pub fn derive_event_id(text: &str, ignore: &[&str]) -> String {
-    format!("{:032x}", hash(text, ignore))
+    hex::encode(hash(text, ignore).to_be_bytes())
 }
 
 fn hash(text: &str, ignore: &[&str]) -> u128 {
