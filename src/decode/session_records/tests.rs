@@ -300,6 +300,7 @@ fn redeliveries_and_repeated_snapshots_have_one_id() {
         let mut message: Value = serde_json::from_str(FLATTENED).expect("JSON");
         message["__op"] = json!(op);
         message["__source_ts_ms"] = json!(at);
+        message["__ts_ms"] = json!(at + 7);
         one(&message.to_string()).0
     };
     assert_eq!(
