@@ -106,7 +106,7 @@ impl Default for Consume {
             commit_bytes: ByteSize::mb(128),
             file_bytes: ByteSize::mb(32),
             memory_bytes: ByteSize::mb(128),
-            message_bytes_max: ByteSize::mb(16),
+            message_bytes_max: ByteSize::mb(8),
             on_gap: OnGap::Stop,
             http: "127.0.0.1:9464".to_string(),
             drain_timeout: Duration::from_secs(20),

@@ -6,6 +6,7 @@
 //!    these ranges since (fenced), and rebases it over everything else;
 //! 3. after an unclear error the table is reloaded: if it holds our offsets and our files, it was our commit.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
@@ -73,6 +74,31 @@ pub struct Batch {
     pub ranges: BTreeMap<AppId, Range>,
 }
 
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.adds.is_empty() && self.ranges.is_empty()
+    }
+
+    /// Appends ranges that follow those the batch has.
+    pub fn extend_ranges(&mut self, ranges: BTreeMap<AppId, Range>) {
+        for (app_id, range) in ranges {
+            match self.ranges.entry(app_id) {
+                Entry::Vacant(entry) => {
+                    entry.insert(range);
+                }
+                Entry::Occupied(mut entry) => {
+                    let held = entry.get_mut();
+                    assert_eq!(
+                        held.to, range.from,
+                        "ranges of one partition follow each other"
+                    );
+                    held.to = range.to;
+                }
+            }
+        }
+    }
+}
+
 /// Why a commit did not land, as far as the caller acts differently.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -135,16 +161,16 @@ impl Ledger {
     }
 
     /// Writes a data file to the table's directory; it belongs to no version until a commit names it.
-    pub async fn put(&self, file: DataFile) -> Result<Add, CommitError> {
+    pub async fn put(&self, file: &DataFile) -> Result<Add, CommitError> {
         let path = object_store::path::Path::parse(&file.add.path)
             .map_err(|error| CommitError::Unavailable(error.into()))?;
         self.table
             .object_store()
-            .put(&path, file.bytes.into())
+            .put(&path, file.bytes.clone().into())
             .await
             .map_err(|error| CommitError::Unavailable(error.into()))?;
         failpoint("after_parquet");
-        Ok(file.add)
+        Ok(file.add.clone())
     }
 
     /// Commits files and offsets together and returns the version.

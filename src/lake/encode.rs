@@ -10,6 +10,7 @@ use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take};
 use arrow::datatypes::{
     DataType, Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType,
 };
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use deltalake::kernel::Add;
 use parquet::arrow::ArrowWriter;
@@ -25,7 +26,7 @@ use crate::table::{BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, sort_columns}
 
 /// A Parquet file that is in no table yet.
 pub struct DataFile {
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// What the commit says of it; the path is relative to the table.
     pub add: Add,
 }
@@ -70,7 +71,7 @@ pub fn encode(stream: Stream, rows: &RecordBatch, modified_at: i64) -> Result<Ve
         let date = Date32Type::to_naive_date_opt(dates.value(range.start))
             .context("a date within the calendar")?
             .to_string();
-        let bytes = write(stream, &rows)?;
+        let bytes = Bytes::from(write(stream, &rows)?);
         let add = add(&date, &rows, bytes.len(), modified_at);
         files.push(DataFile { bytes, add });
     }

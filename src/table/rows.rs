@@ -124,8 +124,14 @@ impl Rows {
         self.bytes
     }
 
-    /// Appends an event. Panics when the event belongs to another stream: a decoder's bug.
-    pub fn push_event(&mut self, origin: &Origin<'_>, record_index: i32, event: &Event<'_>) {
+    /// Appends an event and returns its time, where that can be believed. Panics when the event belongs to
+    /// another stream: a decoder's bug.
+    pub fn push_event(
+        &mut self,
+        origin: &Origin<'_>,
+        record_index: i32,
+        event: &Event<'_>,
+    ) -> Option<Micros> {
         let mut common = self.common_row(origin, Disposition::Event, record_index);
         common.event_id = Some(Cow::Borrowed(&event.event_id));
         common.payload = Some(Cow::Borrowed(&event.payload));
@@ -158,6 +164,7 @@ impl Rows {
                 self.stream
             ),
         }
+        event.occurred_at.filter(|_| trusted == Some(true))
     }
 
     /// Appends a dead letter.

@@ -1,0 +1,261 @@
+//! Calls of the recording API, as a client logged them (design, section 2; API facts, sections 1, 2, 4, 5).
+//!
+//! The message is ours to define, so only two things are asked of it: when the call was made and to which URL.
+//! Everything else is read as far as it goes: what is odd is absent, what is unknown stays in the payload.
+
+mod path;
+mod request;
+mod response;
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use self::path::{Operation, Path};
+use self::request::{ClientRequest, RequestBody, Storage};
+use self::response::ResponseBody;
+use super::identity::{DELIVERY_FIELDS, derive_event_id};
+use super::scalar::{Int, Object, Text, lower_case};
+use super::time::Instant;
+use super::{Decoded, Emit, each_element, missing, reject, reject_in};
+use crate::event::{Reject, RejectCode};
+use crate::table::api_calls::ApiCallRow;
+use crate::table::rows::{Event, EventRow};
+
+/// Decodes one call, or a list of them.
+pub(super) fn decode(text: &str, emit: &mut Emit<'_>) -> Result<(), Reject> {
+    each_element(text, text, emit, decode_call)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Call<'a> {
+    #[serde(borrow)]
+    event_id: Text<'a>,
+    requested_at: Instant,
+    responded_at: Instant,
+    app_id: Text<'a>,
+    request: Object<Request<'a>>,
+    response: Object<Response<'a>>,
+    error: Text<'a>,
+    caller: Object<Caller<'a>>,
+    context: Object<UserContext<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Request<'a> {
+    #[serde(borrow)]
+    url: Text<'a>,
+    body: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Response<'a> {
+    status: Int,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+}
+
+/// The backend that made the call.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Caller<'a> {
+    #[serde(borrow)]
+    service: Text<'a>,
+    host: Text<'a>,
+    ip: Text<'a>,
+    region: Text<'a>,
+    environment: Text<'a>,
+    version: Text<'a>,
+    trace_id: Text<'a>,
+    attempt: Int,
+}
+
+/// The end user on whose behalf the storage was chosen.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct UserContext<'a> {
+    #[serde(borrow)]
+    user_region: Text<'a>,
+    user_ip: Text<'a>,
+    environment: Text<'a>,
+}
+
+/// Decodes the call in `text`; `payload` is what the row keeps of the message.
+fn decode_call(text: &str, payload: &str, emit: &mut Emit<'_>) -> Result<(), Reject> {
+    let call: Call<'_> = serde_json::from_str(text).map_err(|error| reject(&error))?;
+    let request = call.request.0.unwrap_or_default();
+    let response = call.response.0.unwrap_or_default();
+    let requested_at = match call.requested_at {
+        Instant::At(at) => at,
+        Instant::Absent => return Err(missing("requested_at")),
+        Instant::Unreadable => {
+            return Err(Reject::new(
+                RejectCode::InvalidField,
+                "`requested_at` is no time; write RFC 3339 or epoch milliseconds",
+            ));
+        }
+    };
+    let url = request.url.filled().ok_or_else(|| missing("request.url"))?;
+    let path = path::parse(&url);
+
+    let request_text = json_text(request.body);
+    let response_text = json_text(response.body);
+    let mut request: RequestBody<'_> = parse_body(request_text.as_deref(), "request.body")?;
+    let mut response_body: ResponseBody<'_> =
+        parse_body(response_text.as_deref(), "response.body")?;
+
+    let event_id = call.event_id.filled();
+    let event_id = event_id.unwrap_or_else(|| derive_event_id(text, DELIVERY_FIELDS).into());
+    let caller = call.caller.0.unwrap_or_default();
+    let context = call.context.0.unwrap_or_default();
+    let app_id = path.app_id.map(Cow::Borrowed);
+    let mut row = ApiCallRow {
+        app_id: app_id.or_else(|| call.app_id.filled()),
+        requested_at: Some(requested_at),
+        responded_at: call.responded_at.micros(),
+        http_status: response.status.0,
+        error: call.error.filled(),
+        caller_service: caller.service.filled(),
+        caller_host: caller.host.filled(),
+        caller_ip: caller.ip.filled(),
+        caller_region: caller.region.filled(),
+        caller_environment: caller.environment.filled(),
+        caller_version: caller.version.filled(),
+        caller_trace_id: caller.trace_id.filled(),
+        caller_attempt: caller.attempt.0,
+        context_user_region: context.user_region.filled(),
+        context_user_ip: context.user_ip.filled(),
+        context_environment: context.environment.filled(),
+        ..ApiCallRow::default()
+    };
+    fill_identity(&mut row, &path, &mut request, &mut response_body);
+    if path.operation == Operation::Start {
+        let hash = |body: &str| derive_event_id(body, DELIVERY_FIELDS);
+        row.request_hash = request_text.as_deref().map(hash).map(Cow::Owned);
+    }
+    if let Some(client_request) = request.client_request.0 {
+        fill_request(&mut row, client_request);
+    }
+    fill_response(&mut row, path.operation, response_body);
+    row.request_host = path.host;
+    emit(Decoded::Event(Event {
+        event_id,
+        occurred_at: Some(requested_at),
+        payload: Cow::Borrowed(payload),
+        row: EventRow::ApiCall(row),
+    }));
+    Ok(())
+}
+
+/// Fills the names of what the call is about: from the path, else the request, else the response.
+fn fill_identity<'a>(
+    row: &mut ApiCallRow<'a>,
+    path: &Path<'a>,
+    request: &mut RequestBody<'a>,
+    response: &mut ResponseBody<'a>,
+) {
+    let either = |first: &mut Text<'a>, second: &mut Text<'a>| {
+        let first = std::mem::take(first).filled();
+        first.or_else(|| std::mem::take(second).filled())
+    };
+    row.operation = Some(Cow::Borrowed(path.operation.as_str()));
+    row.mode = path.mode.map(Cow::Borrowed);
+    row.cname = either(&mut request.cname, &mut response.cname);
+    row.uid = either(&mut request.uid, &mut response.uid);
+    let response_id = std::mem::take(&mut response.resource_id);
+    row.resource_id = path
+        .resource_id
+        .map(Cow::Borrowed)
+        .or_else(|| response_id.filled());
+    let response_sid = std::mem::take(&mut response.sid);
+    let sid = path
+        .sid
+        .map(Cow::Borrowed)
+        .or_else(|| response_sid.filled());
+    row.sid = sid.map(lower_case);
+}
+
+fn fill_request<'a>(row: &mut ApiCallRow<'a>, client_request: ClientRequest<'a>) {
+    if let Some(config) = client_request.storage_config.0 {
+        let storage = Storage::from(config);
+        row.vendor = storage.vendor;
+        row.vendor_name = storage.vendor_name;
+        row.region = storage.region;
+        row.region_code = storage.region_code;
+        row.bucket = storage.bucket;
+        row.endpoint = storage.endpoint;
+        row.prefix = storage.prefix;
+        row.access_key_fingerprint = storage.access_key_fingerprint;
+        row.sts_expires_at = storage.sts_expires_at;
+    }
+    let start_parameter = client_request.start_parameter.0.unwrap_or_default();
+    if let Some(config) = start_parameter.storage_config.0 {
+        let storage = Storage::from(config);
+        row.start_parameter_vendor = storage.vendor;
+        row.start_parameter_vendor_name = storage.vendor_name;
+        row.start_parameter_region = storage.region;
+        row.start_parameter_region_code = storage.region_code;
+        row.start_parameter_bucket = storage.bucket;
+        row.start_parameter_endpoint = storage.endpoint;
+        row.start_parameter_prefix = storage.prefix;
+        row.start_parameter_access_key_fingerprint = storage.access_key_fingerprint;
+    }
+    row.exclude_resource_ids = client_request.exclude_resource_ids.0.map(names);
+    row.resource_expired_hour = client_request.resource_expired_hour.0;
+    let region = client_request.region.filled();
+    row.recorder_region = region.or_else(|| client_request.region_affinity.filled());
+    let file_config = client_request.recording_file_config.0.unwrap_or_default();
+    row.av_file_types = file_config.av_file_type.0.map(names);
+}
+
+fn fill_response<'a>(row: &mut ApiCallRow<'a>, operation: Operation, body: ResponseBody<'a>) {
+    let code = body.code.0;
+    let outcome = response::outcome(operation, row.http_status, code, row.sid.is_some());
+    row.code = code;
+    row.reason_text = body.reason.filled().or_else(|| body.message.filled());
+    row.outcome = Some(Cow::Borrowed(outcome.as_str()));
+    if let Some(server_response) = body.server_response.0 {
+        row.recording_status = server_response.status.0;
+        let (uploading_status, files) = server_response.into_upload();
+        row.uploading_status = uploading_status;
+        row.files = files.0;
+    }
+}
+
+/// Returns the JSON object of a body, which may come as an object or as a string that holds one.
+fn json_text(body: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    let text = body?.get();
+    let object = match text.as_bytes().first()? {
+        b'{' => Cow::Borrowed(text),
+        b'"' => Cow::Owned(serde_json::from_str(text).ok()?),
+        _ => return None,
+    };
+    object.trim_ascii_start().starts_with('{').then_some(object)
+}
+
+/// Reads a body as far as it goes: a broken one, of a proxy for example, leaves the row with what is known.
+fn parse_body<'a, T: Default + Deserialize<'a>>(
+    text: Option<&'a str>,
+    field: &str,
+) -> Result<T, Reject> {
+    match text.map(serde_json::from_str) {
+        None => Ok(T::default()),
+        Some(Ok(body)) => Ok(body),
+        Some(Err(error)) => match reject_in(&error, field) {
+            // One of two values would be taken by chance.
+            twice if twice.code == RejectCode::DuplicateKey => Err(twice),
+            _ => Ok(T::default()),
+        },
+    }
+}
+
+fn names(texts: Vec<Text<'_>>) -> Vec<Cow<'_, str>> {
+    texts.into_iter().filter_map(Text::filled).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Body of a request: who records, and where to (API facts, section 2).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::super::scalar::{Int, List, Object, Text};
+use super::super::time::Instant;
+use crate::event::Micros;
+use crate::vendor;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct RequestBody<'a> {
+    #[serde(borrow)]
+    pub(super) cname: Text<'a>,
+    pub(super) uid: Text<'a>,
+    pub(super) client_request: Object<ClientRequest<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ClientRequest<'a> {
+    #[serde(borrow)]
+    pub(super) storage_config: Object<StorageConfig<'a>>,
+    pub(super) start_parameter: Object<StartParameter<'a>>,
+    pub(super) recording_file_config: Object<RecordingFileConfig<'a>>,
+    pub(super) exclude_resource_ids: List<Text<'a>>,
+    pub(super) resource_expired_hour: Int,
+    pub(super) region: Text<'a>,
+    pub(super) region_affinity: Text<'a>,
+}
+
+/// `acquire.startParameter`: a copy of the later start, of which only the storage is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct StartParameter<'a> {
+    #[serde(borrow)]
+    pub(super) storage_config: Object<StorageConfig<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct RecordingFileConfig<'a> {
+    #[serde(borrow)]
+    pub(super) av_file_type: List<Text<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct StorageConfig<'a> {
+    vendor: Int,
+    region: Int,
+    #[serde(borrow)]
+    bucket: Text<'a>,
+    file_name_prefix: List<Text<'a>>,
+    /// Put beside `accessKey` by redaction.
+    #[serde(rename = "access_key_fingerprint")]
+    access_key_fingerprint: Text<'a>,
+    sts_expiration: Instant,
+    extension_params: Object<ExtensionParams<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ExtensionParams<'a> {
+    #[serde(borrow)]
+    endpoint: Text<'a>,
+}
+
+/// Where a call wants its files, as the columns of a row hold it.
+#[derive(Debug, Default)]
+pub(super) struct Storage<'a> {
+    pub(super) vendor: Option<i32>,
+    pub(super) vendor_name: Option<Cow<'a, str>>,
+    pub(super) region: Option<i32>,
+    pub(super) region_code: Option<Cow<'a, str>>,
+    pub(super) bucket: Option<Cow<'a, str>>,
+    pub(super) endpoint: Option<Cow<'a, str>>,
+    pub(super) prefix: Option<Cow<'a, str>>,
+    pub(super) access_key_fingerprint: Option<Cow<'a, str>>,
+    pub(super) sts_expires_at: Option<Micros>,
+}
+
+impl<'a> From<StorageConfig<'a>> for Storage<'a> {
+    fn from(config: StorageConfig<'a>) -> Self {
+        let (vendor, region) = (config.vendor.0, config.region.0);
+        let region_code = vendor.zip(region);
+        let region_code =
+            region_code.and_then(|(vendor, region)| vendor::region_code(vendor, region));
+        let params = config.extension_params.0.unwrap_or_default();
+        Storage {
+            vendor,
+            vendor_name: vendor.and_then(vendor::slug).map(Cow::Borrowed),
+            region,
+            region_code: region_code.map(Cow::Borrowed),
+            bucket: config.bucket.filled(),
+            endpoint: params.endpoint.0.and_then(host),
+            prefix: prefix(config.file_name_prefix.into_items()),
+            access_key_fingerprint: config.access_key_fingerprint.filled(),
+            // 0 is the unset field of generated clients.
+            sts_expires_at: config.sts_expiration.micros().filter(|at| *at != 0),
+        }
+    }
+}
+
+/// Joins the elements of a prefix by slashes; none stand at the ends, so that it compares with object keys.
+fn prefix<'a>(elements: Vec<Text<'a>>) -> Option<Cow<'a, str>> {
+    let mut elements = elements.into_iter().filter_map(Text::filled);
+    let first = trim_slashes(elements.next()?);
+    let Some(second) = elements.next() else {
+        return Some(first).filter(|prefix| !prefix.is_empty());
+    };
+    let mut joined = first.into_owned();
+    for element in std::iter::once(second).chain(elements) {
+        joined.push('/');
+        joined.push_str(&element);
+    }
+    Some(trim_slashes(Cow::Owned(joined))).filter(|prefix| !prefix.is_empty())
+}
+
+fn trim_slashes(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches('/')),
+        Cow::Owned(text) if text.starts_with('/') || text.ends_with('/') => {
+            Cow::Owned(text.trim_matches('/').to_owned())
+        }
+        owned => owned,
+    }
+}
+
+fn host(endpoint: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    match endpoint {
+        Cow::Borrowed(text) => vendor::host(text),
+        Cow::Owned(text) => vendor::host(&text).map(|host| Cow::Owned(host.into_owned())),
+    }
+}

@@ -1,0 +1,484 @@
+//! The one pass over a message: validates the JSON and copies it, secrets replaced.
+//!
+//! What stays is copied in long stretches, whitespace included; a stretch ends only where a secret is replaced.
+//! Most messages leave through the fast branch of each token: no escape, no tell-tale name, nothing that
+//! could hide a secret in a string.
+
+use std::borrow::Cow;
+
+use super::fingerprint::is_fingerprint;
+use super::names::{self, Kind};
+use super::{MAX_DEPTH, Redactor, scan, strings};
+use crate::event::{Reject, RejectCode};
+
+/// What stands for a secret.
+pub(super) const REDACTED: &str = "[redacted]";
+
+/// What a pass found out about the text as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// The output differs from the input.
+    pub is_changed: bool,
+    /// Some string value is itself a tell-tale name, so that a secret may sit beside it, not under it.
+    pub suspects_pairs: bool,
+}
+
+/// Appends the redacted `text` to `out`. `level` counts the strings that the text is wrapped in.
+pub(super) fn pass(
+    redactor: &Redactor,
+    text: &str,
+    level: usize,
+    out: &mut String,
+) -> Result<Passed, Reject> {
+    let mut pass = Pass {
+        redactor,
+        text,
+        bytes: text.as_bytes(),
+        level,
+        at: 0,
+        copied: 0,
+        out,
+        objects: 0,
+        depth: 0,
+        fingerprinted: 0,
+        key: Key::default(),
+        whole: None,
+        passed: Passed {
+            is_changed: false,
+            suspects_pairs: false,
+        },
+    };
+    pass.run()?;
+    pass.out.push_str(&text[pass.copied..]);
+    Ok(pass.passed)
+}
+
+struct Pass<'p> {
+    redactor: &'p Redactor,
+    text: &'p str,
+    bytes: &'p [u8],
+    level: usize,
+    at: usize,
+    /// Everything before is in `out`.
+    copied: usize,
+    out: &'p mut String,
+    /// One bit for each open container, the innermost lowest: object or array.
+    objects: u64,
+    depth: usize,
+    /// One bit for each open container, by depth: it has its fingerprint.
+    fingerprinted: u64,
+    /// The key last read.
+    key: Key,
+    /// Where the container began that is replaced whole, and how deep it lies.
+    whole: Option<(usize, usize)>,
+    passed: Passed,
+}
+
+/// A key of an object.
+#[derive(Clone, Copy)]
+struct Key {
+    kind: Kind,
+    /// Its bytes, without quotes.
+    start: usize,
+    end: usize,
+    /// The comma or brace before it.
+    separator: usize,
+}
+
+impl Default for Key {
+    fn default() -> Key {
+        Key {
+            kind: Kind::Plain,
+            start: 0,
+            end: 0,
+            separator: 0,
+        }
+    }
+}
+
+impl Pass<'_> {
+    fn run(&mut self) -> Result<(), Reject> {
+        loop {
+            match self.peek() {
+                Some(b'"') => self.string()?,
+                Some(b'{') => {
+                    let separator = self.open(true)?;
+                    if self.peek() != Some(b'}') {
+                        self.key(separator)?;
+                        continue;
+                    }
+                    self.close();
+                }
+                Some(b'[') => {
+                    self.open(false)?;
+                    if self.peek() != Some(b']') {
+                        continue;
+                    }
+                    self.close();
+                }
+                Some(b'-' | b'0'..=b'9') => self.number()?,
+                Some(b't') => self.literal(b"true")?,
+                Some(b'f') => self.literal(b"false")?,
+                Some(b'n') => self.literal(b"null")?,
+                _ => return Err(self.wrong("a value")),
+            }
+            if !self.after_value()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Goes on to the next value, closing what ends here. Returns `false` at the end of the text.
+    #[inline]
+    fn after_value(&mut self) -> Result<bool, Reject> {
+        loop {
+            let next = self.peek();
+            if self.depth == 0 {
+                return match next {
+                    None => Ok(false),
+                    Some(_) => Err(self.wrong("the end, as the JSON is complete")),
+                };
+            }
+            let is_object = self.objects & 1 == 1;
+            match next {
+                Some(b',') => {
+                    let separator = self.at;
+                    self.at += 1;
+                    if is_object {
+                        self.peek();
+                        self.key(separator)?;
+                    }
+                    return Ok(true);
+                }
+                Some(b'}') if is_object => self.close(),
+                Some(b']') if !is_object => self.close(),
+                _ if is_object => return Err(self.wrong("`,` or `}`")),
+                _ => return Err(self.wrong("`,` or `]`")),
+            }
+        }
+    }
+
+    /// Skips whitespace and returns the byte there, without taking it.
+    #[inline(always)]
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                other => return other.copied(),
+            }
+        }
+    }
+
+    /// Opens a container and returns where it began.
+    #[inline]
+    fn open(&mut self, is_object: bool) -> Result<usize, Reject> {
+        if self.depth == MAX_DEPTH {
+            let detail = format!("nested deeper than {MAX_DEPTH} levels at byte {}", self.at);
+            return Err(Reject::new(RejectCode::TooDeep, detail));
+        }
+        if self.whole.is_none() && self.is_secret_value() {
+            self.whole = Some((self.at, self.depth));
+        }
+        self.objects = self.objects << 1 | u64::from(is_object);
+        self.fingerprinted &= !(1 << self.depth);
+        self.depth += 1;
+        self.at += 1;
+        Ok(self.at - 1)
+    }
+
+    #[inline]
+    fn close(&mut self) {
+        self.depth -= 1;
+        self.objects >>= 1;
+        self.at += 1;
+        if let Some((start, depth)) = self.whole
+            && depth == self.depth
+        {
+            self.whole = None;
+            self.replace(start, self.at);
+        }
+    }
+
+    /// The value that starts here is a secret by its key.
+    #[inline]
+    fn is_secret_value(&self) -> bool {
+        self.key.kind != Kind::Plain && self.objects & 1 == 1 && self.depth > 0
+    }
+
+    #[inline]
+    fn key(&mut self, separator: usize) -> Result<(), Reject> {
+        if self.bytes.get(self.at) != Some(&b'"') {
+            return Err(self.wrong("a key in quotes"));
+        }
+        let start = self.at + 1;
+        let mut end = scan::delimiter(self.bytes, start);
+        let mut kind = Kind::Plain;
+        if self.bytes.get(end) == Some(&b'"') {
+            if self.whole.is_none() {
+                kind = names::classify(&self.bytes[start..end]);
+            }
+        } else {
+            end = self.end_of_string(end)?;
+            kind = names::classify(unescape(&self.text[start..end]).as_bytes());
+        }
+        self.at = end + 1;
+        self.key = Key {
+            kind,
+            start,
+            end,
+            separator,
+        };
+        if self.peek() != Some(b':') {
+            return Err(self.wrong("`:` after a key"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn string(&mut self) -> Result<(), Reject> {
+        let start = self.at + 1;
+        let mut end = scan::notable(self.bytes, start);
+        let is_notable = self.bytes.get(end) != Some(&b'"');
+        if is_notable {
+            end = self.end_of_string(end)?;
+        }
+        self.at = end + 1;
+        if self.whole.is_some() {
+            return Ok(());
+        }
+        if self.is_secret_value() {
+            self.secret_string(start, end);
+            return Ok(());
+        }
+        let value = &self.bytes[start..end];
+        let may_hide = is_notable || matches!(value.first(), Some(b'{' | b'[' | b'e'));
+        if may_hide || self.is_key(b"endpoint") {
+            self.suspect_string(start, end);
+        } else if names::is_sensitive_name(value) {
+            self.passed.suspects_pairs = true;
+        }
+        Ok(())
+    }
+
+    /// Returns the closing quote's position, everything between checked.
+    fn end_of_string(&self, mut at: usize) -> Result<usize, Reject> {
+        loop {
+            at = scan::delimiter(self.bytes, at);
+            match self.bytes.get(at) {
+                Some(b'"') => return Ok(at),
+                Some(b'\\') => at = self.end_of_escape(at)?,
+                Some(_) => {
+                    return Err(wrong_at(
+                        at,
+                        "a control character must be escaped in a string",
+                    ));
+                }
+                None => return Err(wrong_at(at, "it ends inside a string")),
+            }
+        }
+    }
+
+    fn end_of_escape(&self, at: usize) -> Result<usize, Reject> {
+        match self.bytes.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+            Some(b'u') => match self.bytes.get(at + 2..at + 6) {
+                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at + 6),
+                Some(_) => Err(wrong_at(at, "`\\u` needs four hex digits")),
+                None => Err(wrong_at(at, "it ends inside a string")),
+            },
+            Some(_) => Err(wrong_at(at, "no such escape in a string")),
+            None => Err(wrong_at(at, "it ends inside a string")),
+        }
+    }
+
+    /// Replaces a string that is secret by its key.
+    fn secret_string(&mut self, start: usize, end: usize) {
+        let value = unescape(&self.text[start..end]);
+        let depth = self.depth - 1;
+        let has_fingerprint = self.fingerprinted >> depth & 1 == 1;
+        if self.key.kind == Kind::Fingerprint {
+            if has_fingerprint {
+                self.drop_member(end + 1);
+                return;
+            }
+            self.fingerprinted |= 1 << depth;
+            if is_fingerprint(value.as_bytes()) {
+                return;
+            }
+        }
+        if value.is_empty() || value == REDACTED {
+            return;
+        }
+        self.replace(start - 1, end + 1);
+        if let (Kind::AccessKey, false, Some(fingerprinter)) =
+            (self.key.kind, has_fingerprint, &self.redactor.fingerprinter)
+        {
+            self.fingerprinted |= 1 << depth;
+            self.out.push_str(",\"");
+            self.out.push_str(names::FINGERPRINT);
+            self.out.push_str("\":\"");
+            fingerprinter.write(value.as_bytes(), self.out);
+            self.out.push('"');
+        }
+    }
+
+    /// Looks closer at a string that could hide something.
+    #[cold]
+    fn suspect_string(&mut self, start: usize, end: usize) {
+        let value = unescape(&self.text[start..end]);
+        if names::is_sensitive_name(value.as_bytes()) {
+            self.passed.suspects_pairs = true;
+        }
+        let key = unescape(&self.text[self.key.start..self.key.end]);
+        if let Cow::Owned(clean) =
+            strings::redact(self.redactor, &value, key.as_bytes(), self.level)
+        {
+            self.out.push_str(&self.text[self.copied..start - 1]);
+            self.out.push_str(&escape(&clean));
+            self.copied = end + 1;
+            self.passed.is_changed = true;
+        }
+    }
+
+    #[inline(always)]
+    fn is_key(&self, name: &[u8]) -> bool {
+        self.bytes[self.key.start..self.key.end].eq_ignore_ascii_case(name)
+    }
+
+    fn number(&mut self) -> Result<(), Reject> {
+        let start = self.at;
+        if self.bytes[self.at] == b'-' {
+            self.at += 1;
+        }
+        match self.bytes.get(self.at) {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return Err(self.wrong("a digit")),
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.bytes.get(self.at) {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        if self.whole.is_none() && self.is_secret_value() {
+            self.replace(start, self.at);
+        }
+        Ok(())
+    }
+
+    fn some_digits(&mut self) -> Result<(), Reject> {
+        match self.bytes.get(self.at) {
+            Some(b'0'..=b'9') => self.digits(),
+            _ => return Err(self.wrong("a digit")),
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn digits(&mut self) {
+        while let Some(b'0'..=b'9') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    fn literal(&mut self, literal: &[u8]) -> Result<(), Reject> {
+        if !self.bytes[self.at..].starts_with(literal) {
+            return Err(self.wrong("`true`, `false` or `null`"));
+        }
+        self.at += literal.len();
+        Ok(())
+    }
+
+    /// Writes [`REDACTED`] in the place of a value.
+    fn replace(&mut self, start: usize, end: usize) {
+        self.out.push_str(&self.text[self.copied..start]);
+        self.out.push('"');
+        self.out.push_str(REDACTED);
+        self.out.push('"');
+        self.copied = end;
+        self.passed.is_changed = true;
+    }
+
+    /// Leaves out the member whose value ends at `end`. It is never an object's first.
+    fn drop_member(&mut self, end: usize) {
+        self.out
+            .push_str(&self.text[self.copied..self.key.separator.max(self.copied)]);
+        self.copied = end;
+        self.passed.is_changed = true;
+    }
+
+    #[cold]
+    fn wrong(&self, expected: &str) -> Reject {
+        if self.at >= self.bytes.len() {
+            wrong_at(self.at, &format!("it ends where {expected} should follow"))
+        } else {
+            wrong_at(self.at, &format!("expected {expected}"))
+        }
+    }
+}
+
+#[cold]
+fn wrong_at(at: usize, what: &str) -> Reject {
+    Reject::new(
+        RejectCode::InvalidJson,
+        format!("not JSON at byte {at}: {what}"),
+    )
+}
+
+/// Undoes the escapes of a string's inside, which must be valid. A lone surrogate becomes U+FFFD.
+pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
+    let Some(first) = memchr::memchr(b'\\', raw.as_bytes()) else {
+        return Cow::Borrowed(raw);
+    };
+    let mut text = String::with_capacity(raw.len());
+    text.push_str(&raw[..first]);
+    let mut rest = &raw[first..];
+    while let Some(escape) = rest.as_bytes().get(1) {
+        let mut length = 2;
+        match escape {
+            b'b' => text.push('\u{8}'),
+            b'f' => text.push('\u{c}'),
+            b'n' => text.push('\n'),
+            b'r' => text.push('\r'),
+            b't' => text.push('\t'),
+            b'u' => {
+                let (character, units) = code_point(rest);
+                text.push(character);
+                length = 6 * units;
+            }
+            other => text.push(char::from(*other)),
+        }
+        rest = &rest[length..];
+        let next = memchr::memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
+        text.push_str(&rest[..next]);
+        rest = &rest[next..];
+    }
+    Cow::Owned(text)
+}
+
+/// Reads one character from one `\uXXXX`, or from two that are a surrogate pair; returns how many it took.
+fn code_point(text: &str) -> (char, usize) {
+    let unit = |at: usize| {
+        let escape = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(escape, 16).ok()
+    };
+    let first = unit(0).unwrap_or(0xFFFD);
+    let pair = [first, unit(6).unwrap_or(0)];
+    match char::decode_utf16(pair).next() {
+        Some(Ok(character)) => (character, character.len_utf16()),
+        _ => (char::REPLACEMENT_CHARACTER, 1),
+    }
+}
+
+/// Returns the text as a JSON string, quotes included.
+pub(super) fn escape(text: &str) -> String {
+    serde_json::to_string(text).expect("a string can always be written")
+}

@@ -1,0 +1,294 @@
+//! Tell-tale names: which key holds a secret (domain/cloud-recording-api.md, section 3).
+//!
+//! Every key of every message is asked about, so the answer for an innocent name costs a few nanoseconds:
+//! one table look-up per three bytes, and the exact comparison only for the few names that pass it.
+
+/// Parts of a name that tell of a secret: lower case, separators dropped.
+pub(super) const WORDS: [&str; 14] = [
+    "secret",
+    "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "credential",
+    "accesskey",
+    "apikey",
+    "privatekey",
+    "signature",
+    "authorization",
+    "rtmpurl",
+    "apidata",
+    "cookie",
+];
+
+/// Names that tell of a secret only when they are the whole name: too short to look for inside others.
+pub(super) const WHOLE_NAMES: [&str; 3] = ["salt", "sts", "pwd"];
+
+/// What the value under a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing by its name.
+    Plain,
+    /// A secret.
+    Secret,
+    /// A secret that leaves a fingerprint.
+    AccessKey,
+    /// A fingerprint that an earlier redaction left.
+    Fingerprint,
+}
+
+/// The member that holds the fingerprint of its sibling `accessKey`.
+pub(super) const FINGERPRINT: &str = "access_key_fingerprint";
+
+/// Judges a key, escapes already undone.
+#[inline]
+pub(super) fn classify(name: &[u8]) -> Kind {
+    if name.len() <= 4 {
+        return if is_whole_name(name) {
+            Kind::Secret
+        } else {
+            Kind::Plain
+        };
+    }
+    if !may_contain_word(name) {
+        return Kind::Plain;
+    }
+    classify_exactly(name)
+}
+
+/// Tells whether a name is tell-tale.
+#[inline]
+pub(super) fn is_sensitive(name: &[u8]) -> bool {
+    classify(name) != Kind::Plain
+}
+
+/// Tells whether a text is a name and nothing else, and a tell-tale one.
+pub(super) fn is_sensitive_name(text: &[u8]) -> bool {
+    const NAME_BYTES_MAX: usize = 48;
+    text.len() <= NAME_BYTES_MAX
+        && is_sensitive(text)
+        && text.iter().all(|byte| is_name_byte(*byte) || *byte == b' ')
+}
+
+/// Tells whether a byte can stand in a name.
+pub(super) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+/// Tells whether two names are the same but for case and separators; `plain` is lower case without them.
+pub(super) fn is_same_name(name: &[u8], plain: &str) -> bool {
+    let letters = name.iter().filter(|byte| !is_separator(**byte));
+    letters.map(u8::to_ascii_lowercase).eq(plain.bytes())
+}
+
+/// Keys whose strings are names of channels and objects: free text may look like `token: x` there, and must stay.
+pub(super) fn holds_identity(name: &[u8]) -> bool {
+    const IDENTITIES: [&str; 16] = [
+        "cname",
+        "channel",
+        "channelname",
+        "uid",
+        "sid",
+        "resourceid",
+        "bucket",
+        "bucketname",
+        "key",
+        "objectkey",
+        "objectid",
+        "filename",
+        "filenameprefix",
+        "prefix",
+        "filelist",
+        "subject",
+    ];
+    name.len() <= 20
+        && IDENTITIES
+            .iter()
+            .any(|identity| is_same_name(name, identity))
+}
+
+#[inline]
+fn is_whole_name(name: &[u8]) -> bool {
+    match name.len() {
+        3 | 4 => WHOLE_NAMES
+            .iter()
+            .any(|whole| name.eq_ignore_ascii_case(whole.as_bytes())),
+        _ => false,
+    }
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'-' | b'_' | b' ' | b'.')
+}
+
+#[cold]
+fn classify_exactly(name: &[u8]) -> Kind {
+    if name == FINGERPRINT.as_bytes() {
+        return Kind::Fingerprint;
+    }
+    let letters = name.iter().filter(|byte| !is_separator(**byte));
+    let letters: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
+    if letters == b"accesskey" {
+        return Kind::AccessKey;
+    }
+    let contains = |word: &&str| memchr::memmem::find(&letters, word.as_bytes()).is_some();
+    if WORDS.iter().any(|word| contains(&word)) {
+        return Kind::Secret;
+    }
+    Kind::Plain
+}
+
+/// Five neighboring bytes of each spelling of each word. Whatever the position of the word in a name,
+/// one of the three trigrams in them starts at a multiple of three.
+const SAMPLES: [&str; 27] = [
+    "secre", "token", "passw", "pass_", "pass-", "pass ", "pass.", "passp", "reden", "acces",
+    "apike", "api_k", "api-k", "api k", "api.k", "priva", "signa", "autho", "rtmpu", "rtmp_",
+    "rtmp-", "rtmp.", "apida", "api_d", "api-d", "api.d", "cooki",
+];
+
+/// One bit for each trigram of [`SAMPLES`], letters folded to five bits.
+static TRIGRAMS: [u64; 512] = trigrams();
+
+const fn trigrams() -> [u64; 512] {
+    let mut table = [0; 512];
+    let mut sample = 0;
+    while sample < SAMPLES.len() {
+        let bytes = SAMPLES[sample].as_bytes();
+        let mut start = 0;
+        while start < 3 {
+            let index = fold(bytes[start], bytes[start + 1], bytes[start + 2]);
+            table[index >> 6] |= 1 << (index & 63);
+            start += 1;
+        }
+        sample += 1;
+    }
+    table
+}
+
+#[inline]
+const fn fold(first: u8, second: u8, third: u8) -> usize {
+    (first as usize & 31) | (second as usize & 31) << 5 | (third as usize & 31) << 10
+}
+
+/// Tells fast that no word of [`WORDS`] is in the bytes; `true` means only that one may be.
+#[inline]
+pub(super) fn may_contain_word(bytes: &[u8]) -> bool {
+    bytes.chunks_exact(3).any(|trigram| {
+        let index = fold(trigram[0], trigram[1], trigram[2]);
+        TRIGRAMS[index >> 6] >> (index & 63) & 1 == 1
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_found_at_every_position_in_every_spelling() {
+        let spelled = [
+            "access_key",
+            "access-key",
+            "Access Key",
+            "api_key",
+            "api-key",
+            "API Key",
+            "rtmp_url",
+            "rtmp-url",
+            "api_data",
+            "api-data",
+            "private_key",
+            "pass_phrase",
+            "pass-word",
+        ];
+        for word in WORDS.into_iter().chain(spelled) {
+            for before in 0..7 {
+                for name in [word.to_string(), word.to_uppercase()] {
+                    let name = format!("{}{name}{}", &"xxxxxxx"[..before], "z");
+                    assert!(is_sensitive(name.as_bytes()), "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_listed_names_are_sensitive() {
+        for name in [
+            "token",
+            "secretKey",
+            "stsToken",
+            "secret",
+            "salt",
+            "Salt",
+            "rtmpUrl",
+            "rtmp_url",
+            "apiData",
+            "sts",
+            "Authorization",
+            "authorization",
+            "agora-signature-v2",
+            "X-Amz-Security-Token",
+            "accessKeyId",
+            "AccessKeySecret",
+            "client_secret",
+            "db_password",
+            "PASSWD",
+            "awsCredentials",
+            "X-Api-Key",
+            "Set-Cookie",
+        ] {
+            assert_eq!(classify(name.as_bytes()), Kind::Secret, "{name}");
+        }
+        for name in [
+            "accessKey",
+            "access_key",
+            "AccessKey",
+            "ACCESSKEY",
+            "access-key",
+        ] {
+            assert_eq!(classify(name.as_bytes()), Kind::AccessKey, "{name}");
+        }
+        assert_eq!(classify(b"access_key_fingerprint"), Kind::Fingerprint);
+        assert_eq!(classify(b"accessKeyFingerprint"), Kind::Secret);
+    }
+
+    #[test]
+    fn needed_names_are_plain() {
+        for name in [
+            "vendor",
+            "region",
+            "bucket",
+            "fileNamePrefix",
+            "endpoint",
+            "resourceId",
+            "cname",
+            "uid",
+            "sid",
+            "stsExpiration",
+            "key",
+            "eTag",
+            "etag",
+            "x-amz-request-id",
+            "x-amz-id-2",
+            "storageConfig",
+            "cred",
+            "created",
+            "accessTier",
+            "author",
+            "privateParams",
+            "status",
+            "results",
+            "salted_",
+            "statsMs",
+            "",
+            "responseElements",
+            "principalId",
+            "sequencer",
+            "userIdentity",
+            "api",
+            "apiVersion",
+            "passed",
+        ] {
+            assert_eq!(classify(name.as_bytes()), Kind::Plain, "{name}");
+        }
+    }
+}

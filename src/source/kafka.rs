@@ -1,0 +1,415 @@
+//! The Kafka consumer: its settings, its rebalances, its watermarks. Knows nothing of the lake.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use chrono::DateTime;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message as _, Timestamp};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::config::Config;
+use crate::event::{Micros, TimestampType};
+use crate::intake::HeaderList;
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    pub topic: String,
+    pub partition: i32,
+}
+
+impl std::fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+/// The broker's first offset and the one after the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermarks {
+    pub low: i64,
+    pub high: i64,
+}
+
+/// What the ingest does inside a rebalance, on the polling thread.
+pub trait Assignee: Send + Sync {
+    /// Returns the offset to start at for each partition, in order; none leaves a partition unread.
+    fn assign(&self, kafka: &dyn Offsets, partitions: &[TopicPartition]) -> Vec<Option<i64>>;
+
+    /// Commits or drops the work on these partitions before it returns.
+    fn revoke(&self, kafka: &dyn Offsets, partitions: &[TopicPartition]);
+
+    /// Hears the ends of partitions, once a second, and whether any broker answers.
+    fn ends(&self, ends: &[(TopicPartition, End)], is_connected: bool);
+}
+
+/// The end of a partition as the client sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    pub high: i64,
+    /// The end that reading has reached, when it is at the end.
+    pub eof: Option<i64>,
+}
+
+/// What can be asked of, and told to, the broker about offsets.
+pub trait Offsets {
+    fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks>;
+    /// Returns the first offset at or after an instant (milliseconds since the epoch), or the end.
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<i64>;
+    /// Commits the group's offsets, which only lag tools read.
+    fn commit(&self, offsets: &[(TopicPartition, i64)], wait: bool);
+}
+
+/// Requests to the broker that a person or a rebalance waits for.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Statistics, from which lag is read, come this often.
+const STATISTICS_INTERVAL: &str = "1000";
+
+/// librdkafka's prefetch queue, in kB: enough for a second at full speed, a small part of the memory bound.
+const PREFETCH_KB: &str = "24576";
+
+pub struct KafkaSource {
+    consumer: BaseConsumer<Rebalancer>,
+}
+
+/// One thing a poll can bring.
+pub enum Polled<'s> {
+    Message(BorrowedMessage<'s>),
+    /// Nothing came within the time, or a callback was served.
+    Nothing,
+    /// A stored offset is not on the broker any more.
+    OffsetOutOfRange,
+    /// The broker answers with an error; librdkafka goes on trying.
+    Trouble(KafkaError),
+    /// librdkafka cannot go on.
+    Fatal(KafkaError),
+}
+
+impl KafkaSource {
+    /// Connects; the broker need not be there yet.
+    pub fn connect(config: &Config, assignee: Arc<dyn Assignee>) -> Result<KafkaSource> {
+        let context = Rebalancer { assignee };
+        let consumer = client_config(config)
+            .create_with_context(context)
+            .map_err(explain_config)?;
+        Ok(KafkaSource { consumer })
+    }
+
+    pub fn subscribe(&self, topics: &[&str]) -> Result<()> {
+        Ok(self.consumer.subscribe(topics)?)
+    }
+
+    /// Returns the cluster's id, which names offsets in the lake.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.consumer.client().fetch_cluster_id(REQUEST_TIMEOUT)
+    }
+
+    /// Returns the partitions of a topic, or none when the broker does not know it.
+    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<TopicPartition>>> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        Ok(found
+            .filter(|found| found.error().is_none() && !found.partitions().is_empty())
+            .map(|found| {
+                let partitions = found.partitions().iter();
+                let named = partitions.map(|partition| TopicPartition {
+                    topic: topic.to_string(),
+                    partition: partition.id(),
+                });
+                named.collect()
+            }))
+    }
+
+    /// Waits for the next thing to happen; rebalances run inside.
+    pub fn poll(&self, timeout: Duration) -> Polled<'_> {
+        use RDKafkaErrorCode as Code;
+        match self.consumer.poll(timeout) {
+            None | Some(Err(KafkaError::PartitionEOF(_))) => Polled::Nothing,
+            Some(Ok(message)) => Polled::Message(message),
+            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                Polled::Fatal(KafkaError::MessageConsumptionFatal(code))
+            }
+            Some(Err(KafkaError::MessageConsumption(
+                Code::AutoOffsetReset | Code::OffsetOutOfRange,
+            ))) => Polled::OffsetOutOfRange,
+            Some(Err(error)) => Polled::Trouble(error),
+        }
+    }
+
+    /// Goes on reading at these offsets. What was fetched from elsewhere is dropped by librdkafka.
+    pub fn seek(&self, offsets: &[(TopicPartition, i64)]) -> Result<()> {
+        let list = self.list(offsets)?;
+        let outcome = self.consumer.seek_partitions(list, REQUEST_TIMEOUT);
+        let seeked = outcome.is_ok_and(|list| list.elements().iter().all(|e| e.error().is_ok()));
+        if seeked {
+            return Ok(());
+        }
+        // A partition that is not being fetched cannot seek; assigning it anew always works.
+        let list = self.list(offsets)?;
+        self.consumer.incremental_unassign(&list)?;
+        self.consumer.incremental_assign(&list)?;
+        Ok(())
+    }
+
+    /// Stops fetching; polls go on serving rebalances.
+    pub fn pause(&self, partitions: &[TopicPartition]) -> Result<()> {
+        Ok(self.consumer.pause(&self.unplaced(partitions))?)
+    }
+
+    pub fn resume(&self, partitions: &[TopicPartition]) -> Result<()> {
+        Ok(self.consumer.resume(&self.unplaced(partitions))?)
+    }
+
+    /// Leaves the group; the revocation runs inside.
+    pub fn leave(&self) {
+        self.consumer.unsubscribe();
+        let _ = self.consumer.poll(Duration::from_millis(200));
+    }
+
+    fn unplaced(&self, partitions: &[TopicPartition]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        list
+    }
+
+    fn list(&self, offsets: &[(TopicPartition, i64)]) -> Result<TopicPartitionList> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (at, offset) in offsets {
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset))?;
+        }
+        Ok(list)
+    }
+}
+
+impl Offsets for KafkaSource {
+    fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks> {
+        self.consumer.watermarks(partition)
+    }
+
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<i64> {
+        self.consumer.offset_at(partition, at_ms)
+    }
+
+    fn commit(&self, offsets: &[(TopicPartition, i64)], wait: bool) {
+        Offsets::commit(&self.consumer, offsets, wait);
+    }
+}
+
+impl Offsets for BaseConsumer<Rebalancer> {
+    fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks> {
+        let (low, high) = self
+            .fetch_watermarks(&partition.topic, partition.partition, REQUEST_TIMEOUT)
+            .with_context(|| format!("cannot read the watermarks of {partition}"))?;
+        Ok(Watermarks { low, high })
+    }
+
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<i64> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(at_ms))?;
+        let found = self.offsets_for_times(list, REQUEST_TIMEOUT)?;
+        match found.elements().first().map(|element| element.offset()) {
+            Some(Offset::Offset(offset)) => Ok(offset),
+            _ => Ok(self.watermarks(partition)?.high),
+        }
+    }
+
+    fn commit(&self, offsets: &[(TopicPartition, i64)], wait: bool) {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (at, offset) in offsets {
+            // Only a malformed name is refused, and these came from the broker.
+            let _ = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset));
+        }
+        let mode = if wait {
+            CommitMode::Sync
+        } else {
+            CommitMode::Async
+        };
+        if let Err(error) = Consumer::commit(self, &list, mode) {
+            tracing::warn!(%error, "the group's offsets could not be committed; the lake's are");
+        }
+    }
+}
+
+impl HeaderList for BorrowedMessage<'_> {
+    fn headers(&self) -> Vec<(&str, &[u8])> {
+        rdkafka::Message::headers(self).map_or_else(Vec::new, |headers| {
+            headers
+                .iter()
+                .map(|header| (header.key, header.value.unwrap_or_default()))
+                .collect()
+        })
+    }
+}
+
+/// Returns the record's time and who set it.
+pub fn timestamp(message: &BorrowedMessage<'_>) -> (Option<Micros>, Option<TimestampType>) {
+    match message.timestamp() {
+        Timestamp::CreateTime(ms) if ms >= 0 => {
+            (Some(ms.saturating_mul(1000)), Some(TimestampType::Producer))
+        }
+        Timestamp::LogAppendTime(ms) if ms >= 0 => {
+            (Some(ms.saturating_mul(1000)), Some(TimestampType::Broker))
+        }
+        _ => (None, None),
+    }
+}
+
+/// Where a partition begins that the lake knows nothing of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Earliest,
+    Latest,
+    /// Milliseconds since the epoch.
+    At(i64),
+}
+
+impl Start {
+    /// Reads `consume.start`.
+    pub fn parse(text: &str) -> Result<Start> {
+        match text {
+            "earliest" => Ok(Start::Earliest),
+            "latest" => Ok(Start::Latest),
+            time => match DateTime::parse_from_rfc3339(time) {
+                Ok(at) => Ok(Start::At(at.timestamp_millis())),
+                Err(_) => bail!(
+                    "consume.start: `{time}` is neither `earliest`, `latest` nor a time such as 2026-11-22T10:00:00Z"
+                ),
+            },
+        }
+    }
+}
+
+/// Runs the rebalances of the group: offsets are set inside the assignment, so that no seek can race.
+struct Rebalancer {
+    assignee: Arc<dyn Assignee>,
+}
+
+impl ClientContext for Rebalancer {
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = Vec::new();
+        for (topic, of_topic) in &statistics.topics {
+            for (&partition, of_partition) in &of_topic.partitions {
+                // -1 is librdkafka's own partition for messages without one.
+                if partition < 0 || of_partition.hi_offset < 0 {
+                    continue;
+                }
+                let topic = topic.clone();
+                let end = End {
+                    high: of_partition.hi_offset,
+                    eof: (of_partition.eof_offset >= 0).then_some(of_partition.eof_offset),
+                };
+                ends.push((TopicPartition { topic, partition }, end));
+            }
+        }
+        let is_connected = statistics
+            .brokers
+            .values()
+            .any(|broker| broker.state == "UP");
+        self.assignee.ends(&ends, is_connected);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => tracing::warn!(target: "kafka", facility, message),
+            _ => tracing::debug!(target: "kafka", facility, message),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(target: "kafka", %error, reason, "the broker is in trouble");
+    }
+}
+
+impl ConsumerContext for Rebalancer {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let partitions = partitions(list);
+                let starts = self.assignee.assign(consumer, &partitions);
+                for (mut element, start) in list.elements().into_iter().zip(starts) {
+                    // `End` keeps a partition that must not be read quiet; it is paused after the assignment.
+                    let offset = start.map_or(Offset::End, Offset::Offset);
+                    element
+                        .set_offset(offset)
+                        .expect("an absolute offset or the end");
+                }
+            }
+            Rebalance::Revoke(list) => self.assignee.revoke(consumer, &partitions(list)),
+            Rebalance::Error(error) => {
+                tracing::warn!(%error, "a rebalance failed; librdkafka tries again")
+            }
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "the group's offsets were not committed; the lake's are");
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    let elements = list.elements();
+    let named = elements.iter().map(|element| TopicPartition {
+        topic: element.topic().to_string(),
+        partition: element.partition(),
+    });
+    named.collect()
+}
+
+/// Returns librdkafka's settings: our defaults, then the user's, then what exactly-once depends on.
+pub fn client_config(config: &Config) -> ClientConfig {
+    let mut settings: BTreeMap<&str, &str> = BTreeMap::from([
+        ("client.id", "tapetrail"),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        ("queued.max.messages.kbytes", PREFETCH_KB),
+        ("fetch.queue.backoff.ms", "10"),
+        ("fetch.wait.max.ms", "100"),
+        ("statistics.interval.ms", STATISTICS_INTERVAL),
+        ("topic.metadata.refresh.interval.ms", "30000"),
+        ("reconnect.backoff.max.ms", "5000"),
+    ]);
+    for (property, value) in &config.kafka.properties {
+        settings.insert(property, value);
+    }
+    settings.extend([
+        ("bootstrap.servers", config.kafka.brokers.as_str()),
+        ("group.id", config.kafka.group.as_str()),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        // A stored offset that is gone must be heard of, never jumped over.
+        ("auto.offset.reset", "error"),
+        ("isolation.level", "read_committed"),
+        ("enable.partition.eof", "true"),
+    ]);
+    let mut client = ClientConfig::new();
+    for (property, value) in settings {
+        client.set(property, value);
+    }
+    client.set_log_level(RDKafkaLogLevel::Warning);
+    client
+}
+
+/// Turns librdkafka's complaint about a property into one that names the key.
+pub fn explain_config(error: KafkaError) -> anyhow::Error {
+    match error {
+        KafkaError::ClientConfig(_, reason, property, _) => anyhow::anyhow!(
+            "kafka.properties.{property}: {reason}; see librdkafka's CONFIGURATION.md for the allowed values"
+        ),
+        error => anyhow::anyhow!("kafka: {error}"),
+    }
+}
