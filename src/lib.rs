@@ -13,4 +13,8 @@ pub mod intake;
 pub mod source;
 pub mod lake;
 pub mod ingest;
+pub mod engine;
+pub mod detection;
+pub mod generate;
+pub mod render;
 pub mod command;

@@ -8,7 +8,9 @@ pub mod api_calls;
 mod file_list;
 pub mod identity;
 pub mod object_key;
+mod raw;
 pub mod scalar;
+pub mod session_records;
 pub mod storage_events;
 pub mod time;
 pub mod webhooks;
@@ -73,10 +75,7 @@ pub fn decode(
         Stream::ApiCalls => api_calls::decode(text, emit),
         Stream::StorageEvents => storage_events::decode(text, context, emit),
         Stream::Webhooks => webhooks::decode(text, context, emit),
-        Stream::SessionRecords => Err(Reject::new(
-            RejectCode::UnknownShape,
-            "no format of this stream is known",
-        )),
+        Stream::SessionRecords => session_records::decode(text, context, emit),
     }
 }
 

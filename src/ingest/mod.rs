@@ -67,8 +67,10 @@ pub fn run(
     for (stream, topic) in config.topics() {
         let table = Handle::current().block_on(lake.open_or_create(stream))?;
         let mut ledger = Ledger::new(stream, table);
-        let stored = ledger.stored(&AppId::epoch(&cluster, &topic));
-        let epoch = Handle::current().block_on(stored)?.unwrap_or(0);
+        let epoch = AppId::epoch(&cluster, &topic);
+        let epoch = Handle::current()
+            .block_on(ledger.stored(&epoch))?
+            .unwrap_or(0);
         let (jobs, queue) = tokio::sync::mpsc::unbounded_channel();
         let writer = Writer {
             ledger,

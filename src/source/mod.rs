@@ -1,4 +1,6 @@
-//! Where messages come from. [`kafka`] is the only file that names `rdkafka`'s consumer; [`file`] reads NDJSON.
+//! Where messages come from. [`kafka`] is the only file that names `rdkafka`'s consumer; [`file`] reads NDJSON;
+//! [`mock`] is a broker in this process, for the demo.
 
 pub mod kafka;
 pub mod file;
+pub mod mock;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::decode::raw::Raw;
 use crate::decode::scalar::{Object, Text};
 use crate::event::SkipReason;
 
@@ -76,9 +77,9 @@ pub(super) struct Head<'a> {
     sns: Object<Sns<'a>>,
     /// Kafka Connect: `{schema, payload}`.
     #[serde(borrow)]
-    pub schema: Option<&'a RawValue>,
+    pub schema: Raw<'a>,
     #[serde(borrow)]
-    pub payload: Option<&'a RawValue>,
+    pub payload: Raw<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

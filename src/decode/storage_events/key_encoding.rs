@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// Decodes form encoding: `+` is a space, `%XX` a byte.
-pub(super) fn form_decoded(key: Cow<'_, str>) -> Cow<'_, str> {
+pub(in crate::decode) fn form_decoded(key: Cow<'_, str>) -> Cow<'_, str> {
     if key.bytes().any(|byte| byte == b'+' || byte == b'%') {
         decoded(&key, true).map_or(key, Cow::Owned)
     } else {
@@ -15,7 +15,7 @@ pub(super) fn form_decoded(key: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// Decodes percent encoding: `%XX` is a byte, `+` stays.
-pub(super) fn percent_decoded(key: &str) -> Option<String> {
+pub(in crate::decode) fn percent_decoded(key: &str) -> Option<String> {
     decoded(key, false)
 }
 

@@ -6,7 +6,7 @@
 
 mod ceph;
 mod head;
-mod key_encoding;
+pub(super) mod key_encoding;
 mod minio;
 mod neutral;
 mod object_event;
@@ -131,8 +131,12 @@ fn open_object(layer: Notification<'_>, emit: &mut Emit<'_>) -> Result<(), Rejec
     if let Some(inner) = head.wrapped_text() {
         return open_text(layer, inner, emit);
     }
-    if let (Some(_), Some(inner)) = (head.schema, head.payload) {
-        return open(inside(layer, inner.get(), layer.payload), emit);
+    if let (true, Some(inner)) = (head.schema.is_there(), head.payload.json()) {
+        if inner == "null" {
+            emit_skipped(SkipReason::Tombstone, layer.payload, emit);
+            return Ok(());
+        }
+        return open(inside(layer, inner, layer.payload), emit);
     }
     Err(Reject::new(RejectCode::UnknownShape, UNKNOWN))
 }

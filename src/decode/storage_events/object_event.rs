@@ -11,6 +11,10 @@ use crate::table::storage_events::StorageEventRow;
 use crate::vendor;
 
 /// What a format found in a notification.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and nearly always an event"
+)]
 pub(super) enum Found<'a> {
     Event(ObjectEvent<'a>),
     /// A notification about something else than objects.

@@ -1,0 +1,73 @@
+-- ---
+-- name        = "believed"
+-- title       = "What the customer's database says last"
+-- description = """
+-- One row per row of the customer's database: its last version, and the list of its versions. A column that a later version
+-- leaves out keeps its last value, as change messages may hold only what changed. Deleted rows are not here.
+-- """
+--
+-- [columns]
+-- record_id   = { type = "string", doc = "which row: table and key" }
+-- app_id      = { type = "string", doc = "App ID" }
+-- cname       = { type = "string", doc = "channel name" }
+-- uid         = { type = "string", doc = "the recorder's uid" }
+-- resource_id = { type = "string", doc = "the ticket" }
+-- sid         = { type = "string", doc = "recording session id" }
+-- vendor_name = { type = "string", doc = "slug of the vendor believed" }
+-- bucket      = { type = "string", doc = "bucket believed" }
+-- region      = { type = "string", doc = "region as the customer wrote it" }
+-- prefix      = { type = "string", doc = "path believed" }
+-- url         = { type = "string", doc = "where the file is expected" }
+-- status      = { type = "string", doc = "the customer's own status" }
+-- first_at    = { type = "timestamp", doc = "first version" }
+-- last_at     = { type = "timestamp", doc = "last version" }
+-- vendor_at   = { type = "timestamp", doc = "last version that names a vendor" }
+-- event_id    = { type = "string", doc = "event id of the last version that names a vendor, else of the last" }
+-- versions    = { type = "strings", doc = "event ids of all versions in order" }
+-- ---
+SELECT
+    record_id,
+    app_id,
+    cname,
+    uid,
+    resource_id,
+    sid,
+    vendor_name,
+    bucket,
+    region,
+    prefix,
+    url,
+    status,
+    first_at,
+    last_at,
+    vendor_at,
+    coalesce(vendor_event_id, last_event_id) AS event_id,
+    versions
+FROM (
+    SELECT
+        record_id,
+        last_value(app_id ORDER BY version_at, received_at, position) FILTER (WHERE app_id IS NOT NULL) AS app_id,
+        last_value(cname ORDER BY version_at, received_at, position) FILTER (WHERE cname IS NOT NULL) AS cname,
+        last_value(uid ORDER BY version_at, received_at, position) FILTER (WHERE uid IS NOT NULL) AS uid,
+        last_value(resource_id ORDER BY version_at, received_at, position)
+            FILTER (WHERE resource_id IS NOT NULL) AS resource_id,
+        last_value(sid ORDER BY version_at, received_at, position) FILTER (WHERE sid IS NOT NULL) AS sid,
+        last_value(vendor_name ORDER BY version_at, received_at, position)
+            FILTER (WHERE vendor_name IS NOT NULL) AS vendor_name,
+        last_value(bucket ORDER BY version_at, received_at, position) FILTER (WHERE bucket IS NOT NULL) AS bucket,
+        last_value(region ORDER BY version_at, received_at, position) FILTER (WHERE region IS NOT NULL) AS region,
+        last_value(prefix ORDER BY version_at, received_at, position) FILTER (WHERE prefix IS NOT NULL) AS prefix,
+        last_value(url ORDER BY version_at, received_at, position) FILTER (WHERE url IS NOT NULL) AS url,
+        last_value(status ORDER BY version_at, received_at, position) FILTER (WHERE status IS NOT NULL) AS status,
+        min(version_at) AS first_at,
+        max(version_at) AS last_at,
+        max(CASE WHEN vendor_name IS NOT NULL THEN version_at END) AS vendor_at,
+        last_value(event_id ORDER BY version_at, received_at, position)
+            FILTER (WHERE vendor_name IS NOT NULL) AS vendor_event_id,
+        last_value(event_id ORDER BY version_at, received_at, position) AS last_event_id,
+        last_value(coalesce(change, '') ORDER BY version_at, received_at, position) AS last_change,
+        array_agg(event_id ORDER BY version_at, received_at, position) AS versions
+    FROM record_versions
+    GROUP BY record_id
+)
+WHERE last_change <> 'delete'

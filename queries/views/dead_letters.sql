@@ -1,0 +1,187 @@
+-- ---
+-- name        = "dead_letters"
+-- title       = "Messages that could not be read and are not yet resolved"
+-- description = """
+-- One row per dead letter of any stream that no replay has answered. A replayed row that is an event or was skipped answers
+-- the position it came from; the row of a replay that failed again is not shown beside the first.
+-- """
+--
+-- [columns]
+-- stream       = { type = "string", doc = "api_calls, webhooks, storage_events, session_records" }
+-- position     = { type = "string", doc = "`topic/partition@offset#record_index`; for files `import/<hash>@line#record_index`" }
+-- topic        = { type = "string", doc = "Kafka topic, or `import` for files" }
+-- partition    = { type = "int64", doc = "Kafka partition; null for files" }
+-- offset       = { type = "int64", doc = "Kafka offset; for files the line, from 1" }
+-- record_index = { type = "int64", doc = "place of the event in its message, from 0" }
+-- received_at  = { type = "timestamp", doc = "the Kafka record's timestamp; null for files" }
+-- event_date   = { type = "date", doc = "UTC date it was received" }
+-- reason       = { type = "string", doc = "why it is a dead letter: a code" }
+-- detail       = { type = "string", doc = "the same in a sentence" }
+-- payload      = { type = "string", doc = "the redacted message, where it is JSON" }
+-- raw          = { type = "string", doc = "the scrubbed bytes, where it is not" }
+-- key          = { type = "string", doc = "the message's key, redacted" }
+-- headers      = { type = "string", doc = "the message's headers as JSON, redacted" }
+-- ---
+SELECT
+    'api_calls' AS stream,
+    dead.position,
+    dead.topic,
+    dead."partition",
+    dead."offset",
+    dead.record_index,
+    dead.received_at,
+    dead.event_date,
+    dead.reason,
+    dead.detail,
+    dead.payload,
+    dead.raw,
+    dead."key",
+    dead.headers
+FROM (
+    SELECT
+        concat(
+            topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+        ) AS position,
+        topic,
+        "partition",
+        "offset",
+        record_index,
+        received_at,
+        event_date,
+        reason,
+        detail,
+        payload,
+        raw,
+        "key",
+        headers
+    FROM log_api_calls
+    WHERE disposition = 'dead' AND replay_of IS NULL
+) AS dead
+LEFT ANTI JOIN (
+    SELECT replay_of
+    FROM log_api_calls
+    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
+) AS answers ON answers.replay_of = dead.position
+UNION ALL
+SELECT
+    'webhooks' AS stream,
+    dead.position,
+    dead.topic,
+    dead."partition",
+    dead."offset",
+    dead.record_index,
+    dead.received_at,
+    dead.event_date,
+    dead.reason,
+    dead.detail,
+    dead.payload,
+    dead.raw,
+    dead."key",
+    dead.headers
+FROM (
+    SELECT
+        concat(
+            topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+        ) AS position,
+        topic,
+        "partition",
+        "offset",
+        record_index,
+        received_at,
+        event_date,
+        reason,
+        detail,
+        payload,
+        raw,
+        "key",
+        headers
+    FROM log_webhooks
+    WHERE disposition = 'dead' AND replay_of IS NULL
+) AS dead
+LEFT ANTI JOIN (
+    SELECT replay_of
+    FROM log_webhooks
+    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
+) AS answers ON answers.replay_of = dead.position
+UNION ALL
+SELECT
+    'storage_events' AS stream,
+    dead.position,
+    dead.topic,
+    dead."partition",
+    dead."offset",
+    dead.record_index,
+    dead.received_at,
+    dead.event_date,
+    dead.reason,
+    dead.detail,
+    dead.payload,
+    dead.raw,
+    dead."key",
+    dead.headers
+FROM (
+    SELECT
+        concat(
+            topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+        ) AS position,
+        topic,
+        "partition",
+        "offset",
+        record_index,
+        received_at,
+        event_date,
+        reason,
+        detail,
+        payload,
+        raw,
+        "key",
+        headers
+    FROM log_storage_events
+    WHERE disposition = 'dead' AND replay_of IS NULL
+) AS dead
+LEFT ANTI JOIN (
+    SELECT replay_of
+    FROM log_storage_events
+    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
+) AS answers ON answers.replay_of = dead.position
+UNION ALL
+SELECT
+    'session_records' AS stream,
+    dead.position,
+    dead.topic,
+    dead."partition",
+    dead."offset",
+    dead.record_index,
+    dead.received_at,
+    dead.event_date,
+    dead.reason,
+    dead.detail,
+    dead.payload,
+    dead.raw,
+    dead."key",
+    dead.headers
+FROM (
+    SELECT
+        concat(
+            topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+        ) AS position,
+        topic,
+        "partition",
+        "offset",
+        record_index,
+        received_at,
+        event_date,
+        reason,
+        detail,
+        payload,
+        raw,
+        "key",
+        headers
+    FROM log_session_records
+    WHERE disposition = 'dead' AND replay_of IS NULL
+) AS dead
+LEFT ANTI JOIN (
+    SELECT replay_of
+    FROM log_session_records
+    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
+) AS answers ON answers.replay_of = dead.position

@@ -1,0 +1,49 @@
+-- ---
+-- name        = "record_versions"
+-- title       = "Every version of the customer's session rows"
+-- description = """
+-- One row per change of a row in the customer's database, each change once. A row is known by its table and key; where the
+-- message has no key, by session, else by channel, uid and ticket.
+-- """
+--
+-- [columns]
+-- record_id   = { type = "string", doc = "which row: table and key" }
+-- version_at  = { type = "timestamp", doc = "since when the database believed this" }
+-- received_at = { type = "timestamp", doc = "when Kafka had it" }
+-- position    = { type = "int64", doc = "Kafka offset, the order of changes that have one time" }
+-- event_id    = { type = "string", doc = "event id of the change" }
+-- change      = { type = "string", doc = "insert, update, delete, snapshot; null where the message does not say" }
+-- app_id      = { type = "string", doc = "App ID" }
+-- cname       = { type = "string", doc = "channel name" }
+-- uid         = { type = "string", doc = "the recorder's uid" }
+-- resource_id = { type = "string", doc = "the ticket" }
+-- sid         = { type = "string", doc = "recording session id" }
+-- vendor_name = { type = "string", doc = "slug of the vendor believed" }
+-- bucket      = { type = "string", doc = "bucket believed" }
+-- region      = { type = "string", doc = "region as the customer wrote it" }
+-- prefix      = { type = "string", doc = "path believed" }
+-- url         = { type = "string", doc = "where the file is expected" }
+-- status      = { type = "string", doc = "the customer's own status" }
+-- ---
+SELECT DISTINCT
+    concat(
+        coalesce(source_table, ''), '#',
+        coalesce(row_key, sid, concat(app_id, '/', cname, '/', uid, '/', resource_id))
+    ) AS record_id,
+    coalesce(recorded_at, occurred_at, received_at) AS version_at,
+    received_at,
+    "offset" AS position,
+    event_id,
+    change,
+    app_id,
+    cname,
+    uid,
+    resource_id,
+    sid,
+    vendor_name,
+    bucket,
+    region,
+    prefix,
+    url,
+    status
+FROM session_records

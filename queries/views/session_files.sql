@@ -1,0 +1,66 @@
+-- ---
+-- name        = "session_files"
+-- title       = "Files of sessions, as their last write left them"
+-- description = """
+-- One row per vendor, bucket and key that holds a file of a session now. The last write of a key is the one with the highest
+-- sequencer, then the latest; a key whose last write removed it is not here. Events that are no finished object never count.
+-- """
+--
+-- [columns]
+-- sid            = { type = "string", doc = "recording session id, from the key" }
+-- cname          = { type = "string", doc = "channel name, from the key" }
+-- vendor         = { type = "int64", doc = "Agora's vendor number" }
+-- vendor_name    = { type = "string", doc = "its slug" }
+-- bucket         = { type = "string", doc = "bucket or container" }
+-- key            = { type = "string", doc = "key of the object" }
+-- prefix         = { type = "string", doc = "path before the file name" }
+-- file_name      = { type = "string", doc = "last segment of the key" }
+-- file_type      = { type = "string", doc = "m3u8, ts, mp4, ..." }
+-- recorded_uid   = { type = "string", doc = "uid of the recorded user, where the name has it" }
+-- failover_index = { type = "int64", doc = "n of a `bak<n>_` prefix" }
+-- region_code    = { type = "string", doc = "the vendor's region code of the last write" }
+-- size           = { type = "int64", doc = "bytes of the last write" }
+-- first_at       = { type = "timestamp", doc = "first write" }
+-- last_at        = { type = "timestamp", doc = "last write" }
+-- event_id       = { type = "string", doc = "event id of the last write" }
+-- ---
+SELECT
+    sid,
+    cname,
+    vendor,
+    vendor_name,
+    bucket,
+    "key",
+    last_write['prefix'] AS prefix,
+    last_write['file_name'] AS file_name,
+    last_write['file_type'] AS file_type,
+    last_write['recorded_uid'] AS recorded_uid,
+    last_write['failover_index'] AS failover_index,
+    last_write['region_code'] AS region_code,
+    last_write['size'] AS size,
+    first_at,
+    last_at,
+    last_write['event_id'] AS event_id
+FROM (
+    SELECT
+        sid,
+        cname,
+        vendor,
+        vendor_name,
+        bucket,
+        "key",
+        last_value(
+            named_struct(
+                'kind', kind, 'prefix', prefix, 'file_name', file_name, 'file_type', file_type,
+                'recorded_uid', recorded_uid, 'failover_index', failover_index, 'region_code', region_code,
+                'size', size, 'event_id', event_id
+            )
+            ORDER BY sequencer NULLS FIRST, occurred_at NULLS FIRST, kind, event_id
+        ) AS last_write,
+        min(CASE WHEN kind = 'created' THEN occurred_at END) AS first_at,
+        max(CASE WHEN kind = 'created' THEN occurred_at END) AS last_at
+    FROM storage_events
+    WHERE kind IN ('created', 'removed')
+    GROUP BY sid, cname, vendor, vendor_name, bucket, "key"
+)
+WHERE sid IS NOT NULL AND last_write['kind'] = 'created'

@@ -1,0 +1,61 @@
+-- ---
+-- name        = "unseen_uploads"
+-- title       = "Sessions announced as uploaded of which no file was ever seen"
+-- description = """
+-- One row per session whose upload was announced as complete and of which no bucket ever reported a file, whether it is there
+-- still or not. Beside it, from when to when the destination was watched: absence means something only where `watched_since`
+-- lies before the announcement and `watched_until` after the deadline.
+-- """
+--
+-- [columns]
+-- sid           = { type = "string", doc = "recording session id" }
+-- app_id        = { type = "string", doc = "App ID" }
+-- cname         = { type = "string", doc = "channel name" }
+-- uid           = { type = "string", doc = "the recorder's uid" }
+-- announced_at  = { type = "timestamp", doc = "when the upload was first announced as complete" }
+-- announced_by  = { type = "string", doc = "webhook 31, stop or query" }
+-- announced_id  = { type = "string", doc = "event id of that" }
+-- start_id      = { type = "string", doc = "the accepted start; null when it is not in the log" }
+-- event_ids     = { type = "strings", doc = "event ids of its calls" }
+-- requested_at  = { type = "timestamp", doc = "when it was sent" }
+-- vendor_name   = { type = "string", doc = "slug of the vendor it asked for" }
+-- bucket        = { type = "string", doc = "bucket it asked for" }
+-- storage       = { type = "string", doc = "its storage for people" }
+-- watched_since = { type = "timestamp", doc = "first event of that bucket; null when it never sent one" }
+-- watched_until = { type = "timestamp", doc = "the lesser of the bucket's and the stream's watermark" }
+-- ---
+SELECT
+    session_uploads.sid,
+    coalesce(accepted_starts.app_id, session_uploads.app_id) AS app_id,
+    coalesce(accepted_starts.cname, session_uploads.cname) AS cname,
+    coalesce(accepted_starts.uid, session_uploads.uid) AS uid,
+    session_uploads.announced_at,
+    session_uploads.announced_by,
+    session_uploads.announced_id,
+    accepted_starts.start_id,
+    accepted_starts.event_ids,
+    accepted_starts.requested_at,
+    accepted_starts.vendor_name,
+    accepted_starts.bucket,
+    accepted_starts.storage,
+    monitored_buckets.first_at AS watched_since,
+    CASE
+        WHEN monitored_buckets.last_at IS NOT NULL AND stream.watermark IS NOT NULL
+            THEN least(monitored_buckets.last_at, stream.watermark)
+    END AS watched_until
+FROM session_uploads
+LEFT ANTI JOIN (
+    SELECT sid
+    FROM storage_events
+    WHERE kind = 'created' AND sid IS NOT NULL
+) AS seen ON seen.sid = session_uploads.sid
+LEFT JOIN accepted_starts ON accepted_starts.sid = session_uploads.sid
+LEFT JOIN monitored_buckets
+    ON monitored_buckets.vendor_name = accepted_starts.vendor_name
+    AND monitored_buckets.bucket = accepted_starts.bucket
+LEFT JOIN (
+    SELECT stream, watermark
+    FROM watermarks
+    WHERE scope = 'stream'
+) AS stream ON stream.stream = 'storage_events'
+WHERE session_uploads.announced_at IS NOT NULL

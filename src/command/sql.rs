@@ -1,0 +1,137 @@
+//! `tapetrail sql`: statements in, rows out.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use super::output::{EngineArgs, OutputArgs};
+use super::{Context, Outcome};
+use crate::detection::front_matter::{self, Header, guess};
+use crate::engine::{Engine, Params, Statement};
+
+/// Run SQL over the lake
+///
+/// Tables `log_api_calls`, `log_webhooks`, `log_storage_events` and `log_session_records` hold everything that
+/// was received; `api_calls`, `webhooks`, `storage_events`, `session_records` show the events; `starts`,
+/// `sessions`, `session_files` and `session_timeline` say what happened. `--list` shows them all with their columns.
+/// The dialect is that of Apache DataFusion. Nothing can be changed or written.
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// SQL to run; several statements are separated by `;`
+    #[arg(short, long, value_name = "SQL", conflicts_with_all = ["file", "list"])]
+    command: Option<String>,
+
+    /// File with SQL; `-` is stdin. A header `-- ---` in it may declare parameters
+    #[arg(short, long, value_name = "FILE", conflicts_with = "list")]
+    file: Option<PathBuf>,
+
+    /// Value of `$NAME` in the SQL: a number, true or false, an RFC 3339 time, else text ('7' in quotes is text)
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+
+    /// List tables and views with their columns
+    #[arg(long)]
+    list: bool,
+
+    /// Say on stderr how long each statement took
+    #[arg(long)]
+    timing: bool,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+pub async fn run(args: SqlArgs, context: &Context) -> Result<Outcome> {
+    if args.list {
+        let (engine, _library) = args.engine.open(context, None).await?;
+        args.output.print(&engine.catalog().await?)?;
+        return Ok(Outcome::Clean);
+    }
+    let (origin, sql) = read_sql(&args)?;
+    let statements = Statement::parse_all(&sql).with_context(|| origin.clone())?;
+    if statements.is_empty() {
+        bail!("{origin}: there is no statement in it");
+    }
+    let params = params(&args.params, &origin, &sql)?;
+    let (engine, _library) = args.engine.open(context, None).await?;
+    for statement in &statements {
+        run_statement(&engine, statement, &params, &args, context).await?;
+    }
+    Ok(Outcome::Clean)
+}
+
+async fn run_statement(
+    engine: &Engine,
+    statement: &Statement,
+    params: &Params,
+    args: &SqlArgs,
+    context: &Context,
+) -> Result<()> {
+    let start = context.clock.instant();
+    let stream = engine.execute(statement, params).await?;
+    args.output.print_stream(stream).await?;
+    if args.timing {
+        let seconds = context.clock.elapsed(start).as_secs_f64();
+        eprintln!("{seconds:.3} s");
+    }
+    Ok(())
+}
+
+/// Returns the SQL and what to call its origin in messages.
+fn read_sql(args: &SqlArgs) -> Result<(String, String)> {
+    if let Some(sql) = &args.command {
+        return Ok(("--command".to_string(), sql.clone()));
+    }
+    match &args.file {
+        Some(path) if path.as_os_str() != "-" => {
+            let sql = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read `{}`", path.display()))?;
+            Ok((path.display().to_string(), sql))
+        }
+        None if std::io::stdin().is_terminal() => bail!(
+            "there is no SQL; give it with -c \"SELECT ...\" or -f FILE, or pipe it in\nhint: `tapetrail sql --list` shows the tables and views"
+        ),
+        _ => {
+            let mut sql = String::new();
+            std::io::stdin()
+                .read_to_string(&mut sql)
+                .context("cannot read SQL from stdin")?;
+            Ok(("stdin".to_string(), sql))
+        }
+    }
+}
+
+/// Returns the values of `--param`, typed by the file's header where it declares them, beside its defaults.
+fn params(flags: &[String], origin: &str, sql: &str) -> Result<Params> {
+    let declared = Header::parse(origin, sql)
+        .ok()
+        .flatten()
+        .map_or_else(BTreeMap::new, |header| header.params);
+    let mut given = BTreeMap::new();
+    for flag in flags {
+        let Some((name, value)) = flag.split_once('=') else {
+            bail!("--param {flag}: write NAME=VALUE");
+        };
+        let value = match declared.get(name) {
+            Some(param) => param
+                .kind
+                .parse(value)
+                .with_context(|| format!("--param {flag}"))?,
+            None => guess(value),
+        };
+        given.insert(name.to_string(), value);
+    }
+    let mut params = front_matter::bind(&declared, &given)?;
+    params.extend(
+        given
+            .into_iter()
+            .filter(|(name, _)| !declared.contains_key(name)),
+    );
+    Ok(params)
+}

@@ -1,0 +1,119 @@
+//! Where a customer expects a file: URLs of many styles, and bare object keys.
+
+use crate::decode::object_key;
+use crate::decode::storage_events::key_encoding::percent_decoded;
+
+/// Schemes whose authority is the bucket; in any other URL it is a host.
+const BUCKET_SCHEMES: [&str; 6] = ["s3", "oss", "gs", "cos", "obs", "bos"];
+
+/// Returns the URL without user info, query and fragment: these carry tokens and signatures.
+///
+/// A bare key may hold `?` and `#` as part of a channel's name; there only what looks like a query goes.
+pub(super) fn without_secrets(url: &str) -> String {
+    let url = url.trim();
+    let Some((scheme, rest)) = url.split_once("://") else {
+        let end = url
+            .find('?')
+            .filter(|at| url[*at..].contains('='))
+            .unwrap_or(url.len());
+        return url[..end].to_string();
+    };
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let rest = &rest[..end];
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+/// Returns the key of the object that a URL without query names, decoded; none where it names no file that the
+/// service writes, a page of the customer's application for one.
+pub(super) fn object_key(url: &str, bucket: Option<&str>) -> Option<String> {
+    let key = match url.split_once("://") {
+        None => url.trim_start_matches('/').to_string(),
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/')?;
+            let is_bucket = BUCKET_SCHEMES
+                .iter()
+                .any(|known| scheme.eq_ignore_ascii_case(known));
+            if is_bucket {
+                path.to_string()
+            } else {
+                let path = percent_decoded(path)?;
+                match path.split_once('/') {
+                    Some((first, key)) if is_path_style(authority) || bucket == Some(first) => {
+                        key.to_string()
+                    }
+                    _ => path,
+                }
+            }
+        }
+    };
+    object_key::parse(&key).file_type.is_some().then_some(key)
+}
+
+/// Says whether the bucket is the first step of the path on this host, and not a part of its name.
+fn is_path_style(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let host = host.split(':').next().unwrap_or_default();
+    let is_s3 = host.starts_with("s3.") || host.starts_with("s3-");
+    (is_s3 && host.contains(".amazonaws.com"))
+        || host == "storage.googleapis.com"
+        || host.ends_with(".blob.core.windows.net")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_lose_user_query_and_fragment() {
+        for (url, clean) in [
+            (
+                "https://u:p@h.example/a/b.mp4?sig=1#t",
+                "https://h.example/a/b.mp4",
+            ),
+            ("https://h.example?x=1", "https://h.example"),
+            ("s3://acme/a/b.mp4", "s3://acme/a/b.mp4"),
+            ("/a/b.mp4?sig=1", "/a/b.mp4"),
+            ("a/room?#1.mp4", "a/room?#1.mp4"),
+        ] {
+            assert_eq!(without_secrets(url), clean);
+        }
+    }
+
+    #[test]
+    fn keys_come_from_all_styles_of_urls() {
+        for (url, key) in [
+            (
+                "https://acme.oss-cn-beijing.aliyuncs.com/a/b%20c.mp4",
+                Some("a/b c.mp4"),
+            ),
+            (
+                "https://s3.eu-west-1.amazonaws.com/acme/a/b.mp4",
+                Some("a/b.mp4"),
+            ),
+            (
+                "https://acme.s3.eu-west-1.amazonaws.com/a/b+c.mp4",
+                Some("a/b+c.mp4"),
+            ),
+            (
+                "https://storage.googleapis.com/acme/a/b.mp4",
+                Some("a/b.mp4"),
+            ),
+            (
+                "https://x.blob.core.windows.net/acme/a/b.mp4",
+                Some("a/b.mp4"),
+            ),
+            ("https://minio.example:9000/acme/a/b.mp4", Some("a/b.mp4")),
+            ("https://cdn.example/a/b.mp4", Some("a/b.mp4")),
+            ("s3://acme/a/100%.mp4", Some("a/100%.mp4")),
+            ("/a/b.mp4", Some("a/b.mp4")),
+            ("https://app.example/recordings/17", None),
+            ("https://app.example", None),
+        ] {
+            assert_eq!(object_key(url, Some("acme")).as_deref(), key, "{url}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A mapped row as a session record: values read, vendor and prefix inferred where no column says them.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::change::Change;
+use super::location;
+use super::mapping::{Field, Fields};
+use crate::decode::scalar::{integer, whole};
+use crate::decode::{object_key, time};
+use crate::event::Micros;
+use crate::table::session_records::SessionRecordRow;
+use crate::vendor;
+
+/// Returns the session record of a change.
+pub(super) fn row<'c>(
+    change: &'c Change,
+    fields: &Fields<'_>,
+    row_key: Option<&'c str>,
+) -> SessionRecordRow<'c> {
+    let text = |field| fields.text(field).map(Cow::Owned);
+    let bucket = fields.text(Field::Bucket);
+    let url = fields
+        .text(Field::Url)
+        .map(|url| location::without_secrets(&url));
+    let vendor = vendor_number(fields, url.as_deref());
+    let prefix = match fields.value(Field::Prefix) {
+        Some(value) => prefix(value),
+        None => url
+            .as_deref()
+            .and_then(|url| location::object_key(url, bucket.as_deref()))
+            .and_then(|key| object_key::parse(&key).prefix.map(str::to_string)),
+    };
+    SessionRecordRow {
+        source_table: change.table.as_deref().map(Cow::Borrowed),
+        row_key: row_key.map(Cow::Borrowed),
+        change: Some(Cow::Borrowed(change.kind.as_str())),
+        app_id: text(Field::AppId),
+        sid: fields
+            .text(Field::Sid)
+            .map(|sid| Cow::Owned(sid.to_ascii_lowercase())),
+        cname: text(Field::Cname),
+        uid: text(Field::Uid),
+        resource_id: text(Field::ResourceId),
+        vendor,
+        vendor_name: vendor.and_then(vendor::slug).map(Cow::Borrowed),
+        bucket: bucket.map(Cow::Owned),
+        region: text(Field::Region),
+        prefix: prefix.map(Cow::Owned),
+        url: url.map(Cow::Owned),
+        status: text(Field::Status),
+        recorded_at: fields.value(Field::RecordedAt).and_then(instant),
+    }
+}
+
+/// Returns a scalar as text without spaces around it, whole numbers without a fraction; none where it is empty.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_string()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(match number.as_f64().and_then(whole) {
+            Some(whole) if number.is_f64() => whole.to_string(),
+            _ => number.to_string(),
+        }),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Reads a time as databases write it: text, or a number since the epoch in a unit told by magnitude.
+pub(super) fn instant(value: &Value) -> Option<Micros> {
+    match value {
+        Value::String(text) => time::parse_assuming_utc(text),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => Some(time::from_epoch(number)),
+            None => number.as_f64().and_then(time::from_epoch_fraction),
+        },
+        _ => None,
+    }
+}
+
+/// Reads the vendor as configured, as Agora's number, by name; else infers it from the URL.
+fn vendor_number(fields: &Fields<'_>, url: Option<&str>) -> Option<i32> {
+    let written = fields.text(Field::Vendor).and_then(|written| {
+        fields
+            .configured_vendor(&written)
+            .or_else(|| integer(&written).and_then(|number| i32::try_from(number).ok()))
+            .or_else(|| vendor::from_text(&written))
+    });
+    written.or_else(|| {
+        let url = url?;
+        let host = vendor::host(url);
+        host.and_then(|host| fields.configured_host(&host))
+            .or_else(|| vendor::from_url(url))
+    })
+}
+
+/// Reads a prefix: a path, or a list of its elements as in `fileNamePrefix`.
+fn prefix(value: &Value) -> Option<String> {
+    let path = match value {
+        Value::Array(items) => {
+            let elements: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            elements.join("/")
+        }
+        value => text(value)?,
+    };
+    let path = path.trim_matches('/');
+    (!path.is_empty()).then(|| path.to_string())
+}

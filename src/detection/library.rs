@@ -1,0 +1,446 @@
+//! All of `queries/`, embedded at build, and what is found beside it in a directory of the user's own.
+//!
+//! Every detection is checked before any data is read: a header that lies is worse than none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::common::ScalarValue;
+
+use super::findings;
+use super::front_matter::{self, ColumnType, Header, ParamType, Severity};
+use crate::engine::{Engine, Params, Statement, View};
+
+macro_rules! queries {
+    ($($path:literal,)*) => {
+        &[$( ($path, include_str!(concat!("../../queries/", $path))) ),*]
+    };
+}
+
+/// The files of `queries/`; a test compares the list with the directory.
+const EMBEDDED: &[(&str, &str)] = queries![
+    "views/api_calls.sql",
+    "views/dead_letters.sql",
+    "views/session_records.sql",
+    "views/storage_events.sql",
+    "views/webhooks.sql",
+];
+
+/// A query of any folder, as its file has it.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// `folder/stem`.
+    pub name: String,
+    /// Where it is from, for messages.
+    pub path: String,
+    pub sql: String,
+    pub header: Option<Header>,
+}
+
+/// A checked query whose rows are findings.
+#[derive(Debug, Clone)]
+pub struct Detection {
+    pub name: String,
+    pub header: Header,
+    /// The highest severity its rows can have.
+    pub severity: Severity,
+    pub(super) statement: Statement,
+    /// Says of which sessions it could not judge, and why.
+    pub(super) not_judged: Option<Statement>,
+}
+
+/// Values that replace a detection's defaults: detection -> parameter -> value.
+pub type Overrides = BTreeMap<String, BTreeMap<String, ScalarValue>>;
+
+/// All queries by name.
+#[derive(Debug, Clone)]
+pub struct Library {
+    queries: BTreeMap<String, Query>,
+    detections: Vec<Detection>,
+}
+
+impl Library {
+    /// Returns the queries that come with the program.
+    pub fn embedded() -> Result<Library> {
+        Library::with_directory(None)
+    }
+
+    /// Returns the queries that come with the program and those under `directory`, which has the same
+    /// folders; a file of the same name replaces ours.
+    pub fn with_directory(directory: Option<&Path>) -> Result<Library> {
+        let mut files: BTreeMap<String, (String, String)> = EMBEDDED
+            .iter()
+            .map(|(path, sql)| {
+                (
+                    path.to_string(),
+                    (format!("queries/{path}"), sql.to_string()),
+                )
+            })
+            .collect();
+        if let Some(directory) = directory {
+            files.extend(read_directory(directory)?);
+        }
+        let mut queries = BTreeMap::new();
+        for (relative, (path, sql)) in files {
+            let name = relative.trim_end_matches(".sql").to_string();
+            let header = Header::parse(&path, &sql)?;
+            let query = Query {
+                name: name.clone(),
+                path,
+                sql,
+                header,
+            };
+            queries.insert(name, query);
+        }
+        let detections = in_folder(&queries, "detections/")
+            .map(|(name, query)| {
+                let not_judged = queries.get(&format!("not_judged/{name}"));
+                Detection::check(name, query, not_judged).with_context(|| query.path.clone())
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for (name, query) in in_folder(&queries, "not_judged/") {
+            let known = detections.iter().any(|detection| detection.name == name);
+            ensure!(known, "{}: there is no detection `{name}`", query.path);
+        }
+        Ok(Library {
+            queries,
+            detections,
+        })
+    }
+
+    /// Returns the views, for [`crate::engine::EngineOptions`].
+    pub fn views(&self) -> Vec<View> {
+        in_folder(&self.queries, "views/")
+            .map(|(name, query)| View {
+                name: name.to_string(),
+                sql: query.sql.clone(),
+            })
+            .collect()
+    }
+
+    /// Returns a query by `folder/stem`.
+    pub fn query(&self, name: &str) -> Option<&Query> {
+        self.queries.get(name)
+    }
+
+    /// Returns the detections in order of name.
+    pub fn detections(&self) -> &[Detection] {
+        &self.detections
+    }
+
+    /// Returns a table of the detections: name, severity, status, patterns, title and parameters.
+    pub fn catalog(&self) -> Result<RecordBatch> {
+        let mut columns: [Vec<String>; 6] = Default::default();
+        for detection in &self.detections {
+            let header = &detection.header;
+            let params = header.params.iter().map(|(name, param)| {
+                let default = param
+                    .default
+                    .as_ref()
+                    .map_or("required".to_string(), |default| {
+                        default.as_str().map_or(default.to_string(), str::to_string)
+                    });
+                format!("{name} = {default}: {}", param.doc)
+            });
+            let values = [
+                detection.name.clone(),
+                detection.severity.to_string(),
+                header
+                    .status
+                    .map_or(String::new(), |status| status.to_string()),
+                header.patterns.join(", "),
+                header.title.clone(),
+                params.collect::<Vec<_>>().join("\n"),
+            ];
+            for (column, value) in columns.iter_mut().zip(values) {
+                column.push(value);
+            }
+        }
+        let arrays = columns.map(|values| Arc::new(StringArray::from(values)) as ArrayRef);
+        let names = [
+            "detection",
+            "severity",
+            "status",
+            "patterns",
+            "title",
+            "params",
+        ];
+        Ok(RecordBatch::try_from_iter(names.into_iter().zip(arrays))?)
+    }
+
+    /// Returns the detections of these names, all where none is named.
+    pub fn select(&self, names: &[String]) -> Result<Vec<&Detection>> {
+        if names.is_empty() {
+            return Ok(self.detections.iter().collect());
+        }
+        let names: BTreeSet<&String> = names.iter().collect();
+        names.into_iter().map(|name| self.detection(name)).collect()
+    }
+
+    fn detection(&self, name: &str) -> Result<&Detection> {
+        self.detections
+            .iter()
+            .find(|detection| detection.name == name)
+            .ok_or_else(|| {
+                let known: Vec<_> = self
+                    .detections
+                    .iter()
+                    .map(|known| known.name.as_str())
+                    .collect();
+                anyhow!(
+                    "there is no detection `{name}`; there are {}",
+                    known.join(", ")
+                )
+            })
+    }
+
+    /// Returns the values of the configuration and, over them, of `detection.param=value` flags.
+    pub fn overrides(
+        &self,
+        configured: &BTreeMap<String, BTreeMap<String, toml::Value>>,
+        flags: &[String],
+    ) -> Result<Overrides> {
+        let mut overrides = Overrides::new();
+        for (detection, values) in configured {
+            for (param, value) in values {
+                let kind = self.detection(detection)?.param_type(param)?;
+                let value = kind
+                    .value(value)
+                    .with_context(|| format!("detect.params.{detection}.{param}"))?;
+                overrides
+                    .entry(detection.clone())
+                    .or_default()
+                    .insert(param.clone(), value);
+            }
+        }
+        for flag in flags {
+            let parts = flag
+                .split_once('=')
+                .and_then(|(path, value)| Some((path.split_once('.')?, value)));
+            let Some(((detection, param), value)) = parts else {
+                bail!("--param {flag}: write detection.param=value");
+            };
+            let kind = self.detection(detection)?.param_type(param)?;
+            let value = kind
+                .parse(value)
+                .with_context(|| format!("--param {flag}"))?;
+            overrides
+                .entry(detection.to_string())
+                .or_default()
+                .insert(param.to_string(), value);
+        }
+        Ok(overrides)
+    }
+
+    /// Plans every detection and compares its columns with those that it must give. Reads no data.
+    pub async fn check_columns(&self, engine: &Engine) -> Result<()> {
+        for detection in &self.detections {
+            let params = detection.example_params();
+            let check = async {
+                let schema = engine.output_schema(&detection.statement, &params).await?;
+                findings::check_columns(&schema, &detection.columns())?;
+                if let Some(statement) = &detection.not_judged {
+                    let schema = engine.output_schema(statement, &params).await?;
+                    let columns = findings::not_judged_columns();
+                    findings::check_columns(&schema, &columns).context("not_judged")?;
+                }
+                anyhow::Ok(())
+            };
+            check
+                .await
+                .with_context(|| format!("detection `{}`", detection.name))?;
+        }
+        Ok(())
+    }
+}
+
+impl Detection {
+    /// Checks all that can be known without data.
+    fn check(name: &str, query: &Query, not_judged: Option<&Query>) -> Result<Detection> {
+        let header = query
+            .header
+            .clone()
+            .context("a detection needs a header between two lines `-- ---`")?;
+        ensure!(
+            header.name == name,
+            "the header's name is `{}`, the file's `{name}`",
+            header.name
+        );
+        let severity = header.severity.context("the header needs `severity`")?;
+        ensure!(header.status.is_some(), "the header needs `status`");
+        ensure!(
+            header.response.is_some(),
+            "the header needs `response`: what should a person do?"
+        );
+        let statement = checked_statement(&query.sql)?;
+        let not_judged = not_judged
+            .map(|query| checked_statement(&query.sql).with_context(|| query.path.clone()))
+            .transpose()?;
+        check_params(&header, &statement, not_judged.as_ref())?;
+        check_identity(&header)?;
+        Ok(Detection {
+            name: name.to_string(),
+            header,
+            severity,
+            statement,
+            not_judged,
+        })
+    }
+
+    /// Returns the columns its query gives: those of every finding, and its own.
+    pub(super) fn columns(&self) -> BTreeMap<String, ColumnType> {
+        let mut columns = findings::given_columns();
+        let own = self.header.columns.iter();
+        columns.extend(own.map(|(name, column)| (name.clone(), column.kind)));
+        columns
+    }
+
+    /// Returns its parameters with the values given for this run, else their defaults.
+    pub(super) fn params(&self, overrides: &Overrides) -> Result<Params> {
+        let none = BTreeMap::new();
+        front_matter::bind(
+            &self.header.params,
+            overrides.get(&self.name).unwrap_or(&none),
+        )
+    }
+
+    fn param_type(&self, param: &str) -> Result<ParamType> {
+        match self.header.params.get(param) {
+            Some(param) => Ok(param.kind),
+            None => {
+                let known: Vec<_> = self.header.params.keys().map(String::as_str).collect();
+                bail!(
+                    "detection `{}` has no parameter `{param}`; it has: {}",
+                    self.name,
+                    known.join(", ")
+                )
+            }
+        }
+    }
+
+    /// Returns a value of the right type for each parameter, to plan with.
+    fn example_params(&self) -> Params {
+        self.header
+            .params
+            .iter()
+            .map(|(name, param)| (name.clone(), param.kind.null()))
+            .collect()
+    }
+}
+
+/// Parses a query that must give the same rows in the same order whenever it runs over the same data.
+fn checked_statement(sql: &str) -> Result<Statement> {
+    let statement = Statement::parse_one(sql)?;
+    if let Some(function) = statement.volatile_functions().first() {
+        bail!("`{function}` makes two runs over the same data differ; take a parameter instead");
+    }
+    ensure!(
+        statement.is_ordered(),
+        "it must end with ORDER BY, so that its rows have one order"
+    );
+    Ok(statement)
+}
+
+/// Compares declared with used parameters, both ways.
+fn check_params(
+    header: &Header,
+    statement: &Statement,
+    not_judged: Option<&Statement>,
+) -> Result<()> {
+    let mut used = statement.params();
+    used.extend(not_judged.map(Statement::params).unwrap_or_default());
+    for name in &used {
+        ensure!(
+            header.params.contains_key(name),
+            "`${name}` is used but not in [params]"
+        );
+    }
+    for (name, param) in &header.params {
+        ensure!(
+            used.contains(name),
+            "`{name}` is in [params] but `${name}` is not used"
+        );
+        if let Some(default) = &param.default {
+            param
+                .kind
+                .value(default)
+                .with_context(|| format!("default of `{name}`"))?;
+        }
+    }
+    Ok(())
+}
+
+/// An id must not change when the same fault is found again with more evidence.
+fn check_identity(header: &Header) -> Result<()> {
+    ensure!(
+        !header.identity.is_empty(),
+        "the header needs `identity`: which columns say which fault it is?"
+    );
+    let standard = findings::given_columns();
+    for name in &header.identity {
+        let declared = header.columns.get(name).map(|column| column.kind);
+        let Some(kind) = declared.or_else(|| standard.get(name).copied()) else {
+            bail!("identity column `{name}` is neither a column of every finding nor in [columns]");
+        };
+        let is_stable = !matches!(
+            kind,
+            ColumnType::Timestamp | ColumnType::Strings | ColumnType::Duration
+        ) && !["severity", "variant", "explanation"].contains(&name.as_str());
+        ensure!(
+            is_stable,
+            "identity column `{name}` may change when the fault is found again"
+        );
+    }
+    Ok(())
+}
+
+/// Returns the queries of one folder by stem.
+fn in_folder<'q>(
+    queries: &'q BTreeMap<String, Query>,
+    folder: &'static str,
+) -> impl Iterator<Item = (&'q str, &'q Query)> {
+    queries
+        .iter()
+        .filter_map(move |(name, query)| Some((name.strip_prefix(folder)?, query)))
+}
+
+/// Reads `directory/<folder>/<stem>.sql`; other files are left alone.
+fn read_directory(directory: &Path) -> Result<BTreeMap<String, (String, String)>> {
+    let mut files = BTreeMap::new();
+    let entries = |path: &Path| -> Result<Vec<std::fs::DirEntry>> {
+        std::fs::read_dir(path)
+            .and_then(Iterator::collect)
+            .with_context(|| format!("cannot read the directory `{}`", path.display()))
+    };
+    for folder in entries(directory)? {
+        if !folder.path().is_dir() {
+            continue;
+        }
+        for file in entries(&folder.path())? {
+            let path = file.path();
+            if path.extension().is_none_or(|extension| extension != "sql") {
+                continue;
+            }
+            let sql = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read `{}`", path.display()))?;
+            let relative = format!(
+                "{}/{}",
+                folder.file_name().to_string_lossy(),
+                file.file_name().to_string_lossy()
+            );
+            files.insert(relative, (path.display().to_string(), sql));
+        }
+    }
+    ensure!(
+        !files.is_empty(),
+        "there are no queries in `{}`; put them into `views/` and `detections/` under it",
+        directory.display()
+    );
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests;

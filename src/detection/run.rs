@@ -1,0 +1,143 @@
+//! Detections + parameters -> findings.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use arrow::array::{ArrayRef, StringArray, UInt64Array};
+use arrow::compute::concat_batches;
+use arrow::record_batch::RecordBatch;
+
+use super::findings;
+use super::front_matter::Severity;
+use super::library::{Detection, Library, Overrides};
+use super::window::Window;
+use crate::engine::Engine;
+
+/// What a run is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Detections by name; all where it is empty.
+    pub only: Vec<String>,
+    pub window: Window,
+    pub overrides: Overrides,
+}
+
+/// What a run gives.
+#[derive(Debug, Clone)]
+pub struct Findings {
+    /// One row a finding, columns as in section 5 of the design, worst first.
+    pub rows: RecordBatch,
+    /// Sessions that a detection could not judge: detection, app_id, cname, sid, why.
+    pub not_judged: RecordBatch,
+    /// What each detection found, in order of name.
+    pub tallies: Vec<Tally>,
+}
+
+/// What one detection found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    pub detection: String,
+    pub title: String,
+    pub findings: usize,
+    /// The highest severity among them.
+    pub worst: Option<Severity>,
+    pub not_judged: usize,
+}
+
+impl Findings {
+    /// Returns the highest severity found.
+    pub fn worst(&self) -> Option<Severity> {
+        self.tallies.iter().filter_map(|tally| tally.worst).max()
+    }
+
+    /// Returns the tallies as a table.
+    pub fn summary(&self) -> Result<RecordBatch> {
+        let of = |value: fn(&Tally) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(
+                self.tallies.iter().map(value),
+            ))
+        };
+        let count = |value: fn(&Tally) -> usize| -> ArrayRef {
+            let counts = self.tallies.iter().map(|tally| value(tally) as u64);
+            Arc::new(UInt64Array::from_iter_values(counts))
+        };
+        Ok(RecordBatch::try_from_iter([
+            ("detection", of(|tally| tally.detection.clone())),
+            ("findings", count(|tally| tally.findings)),
+            (
+                "worst",
+                of(|tally| {
+                    tally
+                        .worst
+                        .map_or("-".to_string(), |worst| worst.to_string())
+                }),
+            ),
+            ("not judged", count(|tally| tally.not_judged)),
+            ("title", of(|tally| tally.title.clone())),
+        ])?)
+    }
+}
+
+/// Runs detections one after the other; each uses all cores. The engine must have been opened with
+/// `read_from` of the same window.
+pub async fn run(engine: &Engine, library: &Library, options: &RunOptions) -> Result<Findings> {
+    let mut all_findings = Vec::new();
+    let mut all_not_judged = Vec::new();
+    let mut tallies = Vec::new();
+    for detection in library.select(&options.only)? {
+        let (findings, not_judged) = run_one(engine, detection, options)
+            .await
+            .with_context(|| format!("detection `{}`", detection.name))?;
+        tallies.push(Tally {
+            detection: detection.name.clone(),
+            title: detection.header.title.clone(),
+            findings: findings.num_rows(),
+            worst: findings::severities(&findings)?.into_iter().max(),
+            not_judged: not_judged.num_rows(),
+        });
+        all_findings.push(findings);
+        all_not_judged.push(not_judged);
+    }
+    Ok(Findings {
+        rows: findings::in_order(&all_findings)?,
+        not_judged: concat_batches(&findings::not_judged_schema(), &all_not_judged)?,
+        tallies,
+    })
+}
+
+async fn run_one(
+    engine: &Engine,
+    detection: &Detection,
+    options: &RunOptions,
+) -> Result<(RecordBatch, RecordBatch)> {
+    let params = detection.params(&options.overrides)?;
+    let rows = engine.collect(&detection.statement, &params).await?;
+    findings::check_columns(rows.schema_ref(), &detection.columns())?;
+    let findings = findings::from_rows(
+        &rows,
+        &detection.name,
+        detection.severity,
+        &detection.header.identity,
+        &options.window,
+    )?;
+    check_severity(&findings, detection)?;
+    let not_judged = match &detection.not_judged {
+        Some(statement) => {
+            let rows = engine.collect(statement, &params).await?;
+            findings::not_judged_from_rows(&rows, &detection.name)?
+        }
+        None => RecordBatch::new_empty(findings::not_judged_schema()),
+    };
+    Ok((findings, not_judged))
+}
+
+/// A reader who filters by the header's severity must not miss worse rows.
+fn check_severity(findings: &RecordBatch, detection: &Detection) -> Result<()> {
+    match findings::severities(findings)?.into_iter().max() {
+        Some(worst) if worst > detection.severity => bail!(
+            "a finding is {worst}, worse than the header's severity {}",
+            detection.severity
+        ),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,325 @@
+//! DataFusion over the lake: tables and views by name, SQL with bound parameters, read-only.
+//!
+//! `log_<stem>` is everything a stream's table holds; the views of `queries/views/` build on the logs. Views
+//! are plain logical plans, so a filter on a session, a channel or a time reaches the files through them.
+//! This room knows nothing of what the queries mean.
+
+mod statement;
+mod views;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use bytesize::ByteSize;
+use datafusion::catalog::TableProvider;
+use datafusion::catalog::view::ViewTable;
+use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::TryStreamExt;
+
+pub use statement::Statement;
+pub use views::View;
+
+use crate::event::{MICROS_PER_DAY, Micros, Stream};
+use crate::lake::table::Lake;
+use crate::table;
+
+/// Named values for the `$name` placeholders of a statement.
+pub type Params = Vec<(String, ScalarValue)>;
+
+/// What shapes a session.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Bound on the memory of sorts, joins and aggregates together; sorts and aggregates spill to the
+    /// system's temporary directory when they reach their share of it.
+    pub memory: ByteSize,
+    /// Reads only days from this instant on, for all tables. Rows without any date (1970-01-01) stay.
+    pub read_from: Option<Micros>,
+    /// The views to register, in any order.
+    pub views: Vec<View>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            memory: DEFAULT_MEMORY,
+            read_from: None,
+            views: Vec::new(),
+        }
+    }
+}
+
+/// A fixed number rather than a share of the machine, so that a query that fits here fits everywhere.
+pub const DEFAULT_MEMORY: ByteSize = ByteSize::gib(4);
+
+/// Consumers of memory that an out-of-memory error names.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
+
+/// A session over one state of the lake. Cheap to share; holds no locks on the lake.
+pub struct Engine {
+    session: SessionContext,
+    views: Vec<String>,
+}
+
+impl Engine {
+    /// Opens a session over the given tables. A stream that is not among them is an empty table, so that
+    /// every query works before the first event of a stream has come.
+    pub async fn new(
+        tables: Vec<(Stream, Arc<dyn TableProvider>)>,
+        options: EngineOptions,
+    ) -> Result<Engine> {
+        let mut engine = Engine {
+            session: session(&options)?,
+            views: Vec::new(),
+        };
+        for stream in Stream::ALL {
+            let provider = match tables.iter().find(|(of, _)| *of == stream) {
+                Some((_, provider)) => Arc::clone(provider),
+                None => memory_table(stream, Vec::new())?,
+            };
+            engine.register_log(stream, provider, options.read_from)?;
+        }
+        for view in views::in_dependency_order(options.views)? {
+            engine.register_view(&view).await?;
+        }
+        Ok(engine)
+    }
+
+    /// Opens a session over the newest version of every table of a lake.
+    pub async fn open(lake: &Lake, options: EngineOptions) -> Result<Engine> {
+        Engine::new(lake.providers().await?, options).await
+    }
+
+    /// Opens a session over rows in memory.
+    pub async fn memory(
+        batches: Vec<(Stream, Vec<RecordBatch>)>,
+        options: EngineOptions,
+    ) -> Result<Engine> {
+        let tables = batches
+            .into_iter()
+            .map(|(stream, batches)| Ok((stream, memory_table(stream, batches)?)))
+            .collect::<Result<_>>()?;
+        Engine::new(tables, options).await
+    }
+
+    /// Starts a statement and returns its rows as they come. Refuses whatever writes.
+    pub async fn execute(
+        &self,
+        statement: &Statement,
+        params: &[(String, ScalarValue)],
+    ) -> Result<SendableRecordBatchStream> {
+        let plan = self.plan(statement, params).await?;
+        let frame = self
+            .session
+            .execute_logical_plan(plan)
+            .await
+            .map_err(readable)?;
+        frame.execute_stream().await.map_err(readable)
+    }
+
+    /// Runs one statement to its end.
+    pub async fn run(
+        &self,
+        sql: &str,
+        params: &[(String, ScalarValue)],
+    ) -> Result<Vec<RecordBatch>> {
+        let stream = self.execute(&Statement::parse_one(sql)?, params).await?;
+        stream.try_collect().await.map_err(readable)
+    }
+
+    /// Runs one statement to its end and returns its rows as one batch, which may be empty.
+    pub async fn collect(
+        &self,
+        statement: &Statement,
+        params: &[(String, ScalarValue)],
+    ) -> Result<RecordBatch> {
+        let stream = self.execute(statement, params).await?;
+        let schema = stream.schema();
+        let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+        Ok(arrow::compute::concat_batches(&schema, &batches)?)
+    }
+
+    /// Plans a statement without running it and returns the columns it gives.
+    pub async fn output_schema(
+        &self,
+        statement: &Statement,
+        params: &[(String, ScalarValue)],
+    ) -> Result<SchemaRef> {
+        let plan = self.plan(statement, params).await?;
+        let plan = self.session.state().optimize(&plan).map_err(readable)?;
+        Ok(Arc::clone(plan.schema().inner()))
+    }
+
+    /// Returns every column that SQL can name, tables first, then the views in the order they build on each
+    /// other: relation, kind, column, type, description.
+    pub async fn catalog(&self) -> Result<RecordBatch> {
+        let logs = Stream::ALL.map(log_name);
+        let relations = (logs.iter().map(|name| ("table", name)))
+            .chain(self.views.iter().map(|name| ("view", name)));
+        let mut columns: [Vec<String>; 5] = Default::default();
+        for (kind, name) in relations {
+            let provider = self.session.table_provider(name.as_str()).await?;
+            for field in provider.schema().fields() {
+                let comment = field.metadata().get("comment").cloned().unwrap_or_default();
+                let values = [
+                    name.clone(),
+                    kind.to_string(),
+                    field.name().clone(),
+                    type_name(field.data_type()),
+                    comment,
+                ];
+                for (column, value) in columns.iter_mut().zip(values) {
+                    column.push(value);
+                }
+            }
+        }
+        let arrays = columns.map(|values| Arc::new(StringArray::from(values)) as ArrayRef);
+        let names = ["relation", "kind", "column", "type", "description"];
+        Ok(RecordBatch::try_from_iter(names.into_iter().zip(arrays))?)
+    }
+
+    async fn plan(
+        &self,
+        statement: &Statement,
+        params: &[(String, ScalarValue)],
+    ) -> Result<LogicalPlan> {
+        let mut statement = statement.clone();
+        statement.bind(params)?;
+        let plan = self
+            .session
+            .state()
+            .statement_to_plan(statement.parsed)
+            .await
+            .map_err(readable)?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .verify_plan(&plan)
+            .map_err(|_| {
+                anyhow!("SQL here only reads: tables, views and files cannot be made, changed or written")
+            })?;
+        Ok(plan)
+    }
+
+    fn register_log(
+        &self,
+        stream: Stream,
+        provider: Arc<dyn TableProvider>,
+        read_from: Option<Micros>,
+    ) -> Result<()> {
+        let name = log_name(stream);
+        let provider = match read_from {
+            Some(instant) => days_from(&name, provider, instant)?,
+            None => provider,
+        };
+        self.session.register_table(name.as_str(), provider)?;
+        Ok(())
+    }
+
+    async fn register_view(&mut self, view: &View) -> Result<()> {
+        let register = async {
+            let statement = Statement::parse_one(&view.sql)?;
+            let plan = self.plan(&statement, &[]).await?;
+            // Types are settled here, once, or the view's schema would not be what its plan gives.
+            let plan = self
+                .session
+                .state()
+                .analyzer()
+                .execute_and_check(plan, self.session.state().config_options(), |_, _| {})
+                .map_err(readable)?;
+            let table = ViewTable::new(plan, Some(view.sql.clone()));
+            self.session
+                .register_table(view.name.as_str(), Arc::new(table))?;
+            anyhow::Ok(())
+        };
+        register
+            .await
+            .with_context(|| format!("the view `{}` cannot be used", view.name))?;
+        self.views.push(view.name.clone());
+        Ok(())
+    }
+}
+
+/// Returns the name of the relation that shows all rows of a stream's table.
+pub fn log_name(stream: Stream) -> String {
+    format!("log_{}", stream.stem())
+}
+
+/// Returns a type as people know it.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => "string".to_string(),
+        DataType::Timestamp(_, _) => "timestamp".to_string(),
+        DataType::Date32 => "date".to_string(),
+        DataType::List(item) => format!("list of {}", type_name(item.data_type())),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+/// Makes an error of DataFusion one that a person reads: without its chain of wrappers, with the place in
+/// the SQL where it is known.
+pub fn readable(error: DataFusionError) -> anyhow::Error {
+    let message = statement::plain(&error.find_root().strip_backtrace());
+    match error.diagnostic().and_then(|diagnostic| diagnostic.span) {
+        Some(span) => anyhow!(
+            "{message} (line {}, column {})",
+            span.start.line,
+            span.start.column
+        ),
+        None => anyhow!("{message}"),
+    }
+}
+
+fn session(options: &EngineOptions) -> Result<SessionContext> {
+    let mut config = SessionConfig::new().with_information_schema(true);
+    let settings = config.options_mut();
+    settings.execution.time_zone = Some("UTC".to_string());
+    settings.execution.collect_statistics = true;
+    // Filters run while pages are decoded, cheapest first, and skip row groups by bloom filter: what makes
+    // the lookup of one session read a few pages instead of whole files.
+    settings.execution.parquet.pushdown_filters = true;
+    settings.execution.parquet.reorder_filters = true;
+    settings.execution.parquet.bloom_filter_on_read = true;
+    settings.sql_parser.collect_spans = true;
+    let bytes = usize::try_from(options.memory.as_u64()).unwrap_or(usize::MAX);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .build_arc()?;
+    Ok(SessionContext::new_with_config_rt(config, runtime))
+}
+
+fn memory_table(stream: Stream, batches: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
+    let table = MemTable::try_new(table::schema(stream), vec![batches])
+        .with_context(|| format!("the rows do not fit the table `{stream}`"))?;
+    Ok(Arc::new(table))
+}
+
+/// Narrows a table to the days from `instant` on. It filters the partition column alone, so that whole
+/// files drop out before anything is read.
+fn days_from(
+    name: &str,
+    provider: Arc<dyn TableProvider>,
+    instant: Micros,
+) -> Result<Arc<dyn TableProvider>> {
+    let first_day = instant.div_euclid(MICROS_PER_DAY) as i32;
+    let date = |day: i32| lit(ScalarValue::Date32(Some(day)));
+    let of_day = || col(table::PARTITION_COLUMN);
+    let plan = LogicalPlanBuilder::scan(name, provider_as_source(provider), None)?
+        .filter(of_day().gt_eq(date(first_day)).or(of_day().eq(date(0))))?
+        .build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+#[cfg(test)]
+mod tests;

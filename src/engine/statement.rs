@@ -1,0 +1,282 @@
+//! SQL text -> statements: which tables and parameters they name, and parameters bound as typed values.
+//! Knows nothing of a session; nothing is executed here.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement as Parsed};
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Statement as SqlStatement, Value, visit_expressions, visit_expressions_mut,
+};
+
+/// Functions whose result differs between two runs over the same data.
+const VOLATILE_FUNCTIONS: [&str; 12] = [
+    "now",
+    "today",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "random",
+    "rand",
+    "uuid",
+    "gen_random_uuid",
+    "sysdate",
+];
+
+/// One parsed SQL statement.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub(super) parsed: Parsed,
+}
+
+impl Statement {
+    /// Parses all statements of a text, separated by semicolons; comments alone give none.
+    pub fn parse_all(sql: &str) -> Result<Vec<Statement>> {
+        let parsed = DFParserBuilder::new(sql)
+            .build()
+            .and_then(|mut parser: DFParser<'_>| parser.parse_statements())
+            .map_err(|error| anyhow!("{}", plain(&error.strip_backtrace())))?;
+        Ok(parsed
+            .into_iter()
+            .map(|parsed| Statement { parsed })
+            .collect())
+    }
+
+    /// Parses a text that must hold exactly one statement.
+    pub fn parse_one(sql: &str) -> Result<Statement> {
+        let mut statements = Statement::parse_all(sql)?;
+        match statements.len() {
+            1 => Ok(statements.remove(0)),
+            0 => bail!("there is no statement"),
+            count => bail!("there must be one statement, not {count}"),
+        }
+    }
+
+    /// Returns the names of the `$name` placeholders.
+    pub fn params(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        self.each_expression(|expr| {
+            names.extend(placeholder(expr).map(str::to_string));
+        });
+        names
+    }
+
+    /// Returns the tables and views that the statement reads; names of its own `WITH` are not among them.
+    pub fn relations(&self) -> Result<BTreeSet<String>> {
+        let (relations, _ctes) = resolve_table_references(&self.parsed, true)
+            .map_err(|error| anyhow!("{}", plain(&error.strip_backtrace())))?;
+        Ok(relations
+            .iter()
+            .map(|relation| relation.table().to_string())
+            .collect())
+    }
+
+    /// Returns the functions it calls whose result differs between two runs over the same data.
+    pub fn volatile_functions(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        self.each_expression(|expr| {
+            if let Expr::Function(function) = expr {
+                let name = function.name.to_string().to_lowercase();
+                if VOLATILE_FUNCTIONS.contains(&name.as_str()) {
+                    names.insert(name);
+                }
+            }
+        });
+        names
+    }
+
+    /// Says whether it is a query that ends with `ORDER BY`.
+    pub fn is_ordered(&self) -> bool {
+        match &self.parsed {
+            Parsed::Statement(statement) => match statement.as_ref() {
+                SqlStatement::Query(query) => query.order_by.is_some(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Replaces every placeholder by its value. The value becomes a typed literal of the syntax tree, never
+    /// text, so no value can change what the statement does; and the planner knows its type from the start,
+    /// which DataFusion's own binding after planning does not give it (`ts + $tolerance` would not plan).
+    pub fn bind(&mut self, params: &[(String, ScalarValue)]) -> Result<()> {
+        let bound = each_expression_mut(&mut self.parsed, &mut |expr| {
+            let Some(name) = placeholder(expr) else {
+                return Ok(());
+            };
+            let (_, value) = params
+                .iter()
+                .find(|(known, _)| known == name)
+                .with_context(|| format!("no value is given for the parameter `${name}`"))?;
+            *expr = literal(value).with_context(|| format!("parameter `${name}`"))?;
+            Ok(())
+        });
+        match bound {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(error) => Err(error),
+        }
+    }
+
+    fn each_expression(&self, mut visit: impl FnMut(&Expr)) {
+        let mut parsed = &self.parsed;
+        while let Parsed::Explain(explain) = parsed {
+            parsed = &explain.statement;
+        }
+        if let Parsed::Statement(statement) = parsed {
+            let _: ControlFlow<()> = visit_expressions(statement, |expr| {
+                visit(expr);
+                ControlFlow::Continue(())
+            });
+        }
+    }
+}
+
+fn each_expression_mut(
+    parsed: &mut Parsed,
+    change: &mut dyn FnMut(&mut Expr) -> Result<()>,
+) -> ControlFlow<anyhow::Error> {
+    match parsed {
+        Parsed::Explain(explain) => each_expression_mut(&mut explain.statement, change),
+        Parsed::Statement(statement) => {
+            visit_expressions_mut(statement, |expr| match change(expr) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            })
+        }
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+/// Returns the name of a `$name` placeholder.
+fn placeholder(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(name) => name.strip_prefix('$'),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Returns the value as a literal of its own type.
+fn literal(value: &ScalarValue) -> Result<Expr> {
+    let plain = match value {
+        ScalarValue::Utf8(Some(text)) => Value::SingleQuotedString(text.clone()),
+        ScalarValue::Boolean(Some(flag)) => Value::Boolean(*flag),
+        ScalarValue::Int64(Some(number)) => return typed(&number.to_string(), &DataType::Int64),
+        ScalarValue::Float64(Some(number)) if number.is_finite() => {
+            return typed(&format!("{number:?}"), &DataType::Float64);
+        }
+        ScalarValue::TimestampMicrosecond(Some(number), _)
+        | ScalarValue::DurationMicrosecond(Some(number)) => {
+            return typed(&number.to_string(), &value.data_type());
+        }
+        value if value.is_null() => return typed("NULL", &value.data_type()),
+        other => bail!("a value of type {} cannot be bound", other.data_type()),
+    };
+    Ok(Expr::Value(plain.with_empty_span()))
+}
+
+/// Parses `arrow_cast(number, 'type')`; both texts are ours.
+fn typed(number: &str, data_type: &DataType) -> Result<Expr> {
+    let sql = format!("arrow_cast({number}, '{data_type}')");
+    let parsed = DFParserBuilder::new(sql.as_str())
+        .build()
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|error| anyhow!("{error}"))?;
+    Ok(parsed.expr)
+}
+
+/// Shortens an error of the SQL parser or planner to what a person needs.
+pub(super) fn plain(message: &str) -> String {
+    const NOISE: [&str; 7] = [
+        "SQL error: ",
+        "Error during planning: ",
+        "Schema error: ",
+        "Arrow error: ",
+        "Execution error: ",
+        "External error: ",
+        "Optimizer rule ",
+    ];
+    let mut message = message.trim();
+    while let Some(rest) = NOISE.iter().find_map(|noise| message.strip_prefix(noise)) {
+        message = rest;
+    }
+    match message
+        .strip_prefix("ParserError(\"")
+        .and_then(|rest| rest.strip_suffix("\")"))
+    {
+        Some(inner) => inner.replace("\\\"", "\""),
+        None => message.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(sql: &str) -> Statement {
+        Statement::parse_one(sql).expect("is SQL")
+    }
+
+    #[test]
+    fn placeholders_are_found_wherever_they_stand() {
+        let statement = parse(
+            "-- $comment is none\nWITH t AS (SELECT $a AS x) SELECT x FROM t WHERE x IN ($b) HAVING count(*) > $c LIMIT $d",
+        );
+        let names: Vec<_> = statement.params().into_iter().collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn relations_leave_out_the_names_of_with() {
+        let statement =
+            parse("WITH t AS (SELECT 1 FROM Starts) SELECT * FROM t JOIN webhooks w ON true");
+        let names: Vec<_> = statement
+            .relations()
+            .expect("resolves")
+            .into_iter()
+            .collect();
+        assert_eq!(names, ["starts", "webhooks"]);
+    }
+
+    #[test]
+    fn a_bound_text_cannot_change_the_statement() {
+        let mut statement = parse("SELECT * FROM t WHERE cname = $c");
+        let value = ScalarValue::from("' OR 1=1 --");
+        statement.bind(&[("c".to_string(), value)]).expect("binds");
+        assert!(statement.params().is_empty());
+        assert!(statement.parsed.to_string().contains("''' OR 1=1 --'"));
+    }
+
+    #[test]
+    fn a_missing_value_is_named() {
+        let error = parse("SELECT $tolerance")
+            .bind(&[])
+            .expect_err("has no value");
+        assert!(error.to_string().contains("`$tolerance`"));
+    }
+
+    #[test]
+    fn volatile_functions_and_order_are_seen() {
+        let statement = parse("SELECT current_timestamp, NOW(), sum(x) FROM t ORDER BY 1");
+        let names: Vec<_> = statement.volatile_functions().into_iter().collect();
+        assert_eq!(names, ["current_timestamp", "now"]);
+        assert!(statement.is_ordered());
+        assert!(!parse("SELECT 1 FROM (SELECT 2 ORDER BY 1)").is_ordered());
+    }
+
+    #[test]
+    fn a_syntax_error_says_where() {
+        let error = Statement::parse_all("SELECT 1 FROM")
+            .expect_err("is cut")
+            .to_string();
+        assert!(!error.contains("ParserError"), "{error}");
+    }
+}

@@ -1,0 +1,194 @@
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
+use super::*;
+use crate::event::SkipReason;
+use crate::table::rows::{Event, EventRow, Origin, Rows};
+use crate::table::webhooks::WebhookRow;
+
+const DAY: Micros = MICROS_PER_DAY;
+
+/// One webhook a day from day 20,000 on, and a skipped message.
+fn webhooks(days: i64) -> Vec<(Stream, Vec<RecordBatch>)> {
+    let mut rows = Rows::new(Stream::Webhooks);
+    for day in 0..days {
+        let at = (20_000 + day) * DAY;
+        let origin = Origin {
+            topic: "t".into(),
+            partition: Some(0),
+            offset: day,
+            received_at: Some(at),
+            ..Origin::default()
+        };
+        let event = Event {
+            event_id: format!("e{day}").into(),
+            occurred_at: Some(at),
+            payload: "{}".into(),
+            row: EventRow::Webhook(WebhookRow {
+                sid: Some(format!("s{day}").into()),
+                ..WebhookRow::default()
+            }),
+        };
+        rows.push_event(&origin, 0, &event);
+    }
+    let origin = Origin {
+        offset: days,
+        received_at: Some((20_000 + days) * DAY),
+        ..Origin::default()
+    };
+    rows.push_skipped(&origin, 0, SkipReason::Tombstone, None);
+    vec![(Stream::Webhooks, vec![rows.finish()])]
+}
+
+fn view(name: &str, sql: &str) -> View {
+    View {
+        name: name.to_string(),
+        sql: sql.to_string(),
+    }
+}
+
+async fn engine(read_from: Option<Micros>) -> Engine {
+    let options = EngineOptions {
+        read_from,
+        views: vec![view(
+            "webhooks",
+            "SELECT * FROM log_webhooks WHERE disposition = 'event'",
+        )],
+        ..EngineOptions::default()
+    };
+    Engine::memory(webhooks(10), options).await.expect("opens")
+}
+
+async fn count(engine: &Engine, sql: &str, params: &[(String, ScalarValue)]) -> i64 {
+    let statement = Statement::parse_one(sql).expect("is SQL");
+    let batch = engine.collect(&statement, params).await.expect("runs");
+    batch.column(0).as_primitive::<Int64Type>().value(0)
+}
+
+async fn refusal(sql: &str) -> String {
+    let engine = engine(None).await;
+    engine
+        .run(sql, &[])
+        .await
+        .expect_err("is refused")
+        .to_string()
+}
+
+fn param(name: &str, value: ScalarValue) -> (String, ScalarValue) {
+    (name.to_string(), value)
+}
+
+#[tokio::test]
+async fn views_show_events_and_logs_show_all() {
+    let engine = engine(None).await;
+    assert_eq!(
+        count(&engine, "SELECT count(*) FROM webhooks", &[]).await,
+        10
+    );
+    assert_eq!(
+        count(&engine, "SELECT count(*) FROM log_webhooks", &[]).await,
+        11
+    );
+}
+
+#[tokio::test]
+async fn a_stream_without_a_table_is_empty() {
+    let engine = engine(None).await;
+    assert_eq!(
+        count(&engine, "SELECT count(*) FROM log_api_calls", &[]).await,
+        0
+    );
+    let catalog = engine.catalog().await.expect("lists");
+    let columns: usize = Stream::ALL
+        .iter()
+        .map(|stream| table::schema(*stream).fields().len())
+        .sum();
+    let of_view = table::schema(Stream::Webhooks).fields().len();
+    assert_eq!(catalog.num_rows(), columns + of_view);
+    let descriptions = catalog["description"].as_string::<i32>();
+    assert!(
+        descriptions
+            .iter()
+            .all(|text| text.is_some_and(|text| !text.is_empty()))
+    );
+}
+
+#[tokio::test]
+async fn reading_from_a_day_leaves_earlier_ones_out() {
+    let engine = engine(Some(20_004 * DAY + 5)).await;
+    assert_eq!(
+        count(&engine, "SELECT count(*) FROM webhooks", &[]).await,
+        6
+    );
+}
+
+#[tokio::test]
+async fn parameters_are_typed_from_the_start() {
+    let engine = engine(None).await;
+    let params = [
+        param("sid", ScalarValue::from("s3")),
+        param("gap", ScalarValue::DurationMicrosecond(Some(DAY))),
+        param(
+            "from",
+            ScalarValue::TimestampMicrosecond(Some(20_001 * DAY), Some("UTC".into())),
+        ),
+    ];
+    let sql = "SELECT count(*) FROM webhooks WHERE sid = $sid";
+    assert_eq!(count(&engine, sql, &params).await, 1);
+    let sql = "SELECT count(*) FROM webhooks WHERE occurred_at - $gap >= $from";
+    assert_eq!(count(&engine, sql, &params).await, 8);
+    let sql = "SELECT count(*) FROM webhooks WHERE occurred_at - $from <= $gap";
+    assert_eq!(count(&engine, sql, &params).await, 3);
+    let sql = "SELECT $gap AS gap, occurred_at + $gap AS later FROM webhooks";
+    let statement = Statement::parse_one(sql).expect("is SQL");
+    let schema = engine
+        .output_schema(&statement, &params)
+        .await
+        .expect("plans");
+    let time = table::schema(Stream::Webhooks)
+        .field_with_name("occurred_at")
+        .expect("is a column")
+        .data_type()
+        .clone();
+    assert_eq!(schema.field(1).data_type(), &time);
+}
+
+#[tokio::test]
+async fn whatever_writes_is_refused() {
+    let target = std::env::temp_dir().join("tapetrail-must-not-appear.csv");
+    for sql in [
+        "CREATE TABLE x AS SELECT 1",
+        "CREATE VIEW x AS SELECT 1",
+        "DROP VIEW webhooks",
+        "INSERT INTO log_webhooks SELECT * FROM log_webhooks",
+        "DELETE FROM log_webhooks",
+        "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/'",
+        &format!("COPY (SELECT 1) TO '{}'", target.display()),
+        &format!("EXPLAIN ANALYZE COPY (SELECT 1) TO '{}'", target.display()),
+    ] {
+        assert!(refusal(sql).await.contains("only reads"), "{sql}");
+    }
+    assert!(!target.exists());
+}
+
+#[tokio::test]
+async fn what_only_looks_is_allowed() {
+    let engine = engine(None).await;
+    for sql in [
+        "EXPLAIN SELECT * FROM webhooks",
+        "DESCRIBE webhooks",
+        "SHOW TABLES",
+        "SET datafusion.execution.batch_size = 1024",
+    ] {
+        engine.run(sql, &[]).await.expect(sql);
+    }
+}
+
+#[tokio::test]
+async fn errors_are_short_and_say_where() {
+    let message = refusal("SELECT sidd\nFROM webhooks").await;
+    assert!(message.contains("line 1, column 8"), "{message}");
+    let message = refusal("SELECT * FROM webhook").await;
+    assert!(message.contains("webhook"), "{message}");
+    assert!(!message.contains("Error during planning"), "{message}");
+}

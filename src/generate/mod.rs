@@ -1,0 +1,217 @@
+//! A synthetic fleet: what some thousand recorded calls leave behind in the four streams, with planted faults
+//! and the truth about them.
+//!
+//! Pure and seeded: the same [`Settings`] give the same bytes on every machine. Messages come in the order of
+//! their arrival, as the formats of the domain have them, not as a decoder would like them. Slices are thinned
+//! to a few a session; everything else happens as often as it does in life.
+
+mod world;
+mod story;
+mod bodies;
+mod api_calls;
+mod webhooks;
+mod storage_events;
+mod session_records;
+mod session;
+mod fault;
+mod near_miss;
+mod noise;
+mod truth;
+mod score;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::event::{MICROS_PER_DAY, MICROS_PER_SECOND, Micros, Stream};
+use story::Story;
+
+pub use score::{Found, Score};
+pub use session_records::mapping;
+pub use truth::{ExpectedFinding, NearMiss, NotJudged, Truth};
+pub use webhooks::{SIGNING_KEY_ID, SIGNING_SECRET};
+
+/// Every planted credential contains this, so that a search of what was written finds one that came through.
+pub const SECRET_MARK: &str = "FAKE-SECRET-";
+
+/// The detections that [`Truth`] is complete for: what they find beyond it is wrong.
+pub const JUDGED: [&str; 4] = [
+    "conflicting_starts",
+    "failed_then_switched",
+    "vendor_mismatch",
+    "missing_upload",
+];
+
+/// Fewer stories than this have no room for every fault and for the quiet time after it.
+pub const SESSIONS_MIN: u32 = 100;
+
+/// Sessions spread over this long; faults lie in the first part of it.
+const SPREAD: Micros = 4 * MICROS_PER_DAY;
+
+/// The last fault starts before this share of the stories. The rest keeps every partition and bucket alive for
+/// over 24 hours more: nothing may be called missing before their watermarks have passed the deadline.
+const FAULTY_PERCENT: u32 = 60;
+
+/// What fleet to make.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Calls that somebody wanted recorded; a fault can make two sessions of one.
+    pub sessions: u32,
+    pub seed: u64,
+    /// When the first call starts.
+    pub start: Micros,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            sessions: 5_000,
+            seed: 7,
+            // 2026-09-01T00:00:00Z: fixed, so that a demo gives the same lake today and tomorrow.
+            start: 1_788_220_800 * MICROS_PER_SECOND,
+        }
+    }
+}
+
+/// A message for Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Produced {
+    pub stream: Stream,
+    pub key: Option<Vec<u8>>,
+    /// None is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// When it reaches Kafka: the record's timestamp.
+    pub at: Micros,
+}
+
+/// The fleet as an iterator over its messages in order of arrival; the truth is known at its end.
+pub struct Fleet {
+    settings: Settings,
+    /// The next story to tell.
+    next: u32,
+    /// Messages told, not yet given, least arrival first; ties keep the order of telling.
+    waiting: BinaryHeap<Reverse<Waiting>>,
+    told: u64,
+    truth: Truth,
+}
+
+struct Waiting {
+    order: (Micros, u64),
+    message: Produced,
+}
+
+impl Fleet {
+    /// Refuses nothing: fewer sessions than [`SESSIONS_MIN`] are raised to it.
+    pub fn new(settings: Settings) -> Self {
+        let settings = Settings {
+            sessions: settings.sessions.max(SESSIONS_MIN),
+            ..settings
+        };
+        Fleet {
+            truth: Truth::new(&settings),
+            settings,
+            next: 0,
+            waiting: BinaryHeap::new(),
+            told: 0,
+        }
+    }
+
+    /// Returns what was planted in the messages given so far; all of it once the iterator has ended.
+    pub fn into_truth(self) -> Truth {
+        self.truth
+    }
+
+    /// Returns how many stories have begun, of how many.
+    pub fn progress(&self) -> (u32, u32) {
+        (self.next, self.settings.sessions)
+    }
+
+    fn story_starts_at(&self, index: u32) -> Micros {
+        let spacing = SPREAD / i64::from(self.settings.sessions);
+        self.settings.start + spacing * i64::from(index)
+    }
+
+    fn tell_next(&mut self) {
+        let index = self.next;
+        self.next += 1;
+        let mut story = Story::new(&self.settings, index, self.story_starts_at(index));
+        match turn(index, self.settings.sessions) {
+            Turn::Ordinary => session::ordinary(&mut story),
+            Turn::Fault(number) => fault::PLOTS[number].1(&mut story),
+            Turn::NearMiss(number) => near_miss::PLOTS[number].1(&mut story),
+        }
+        noise::add(&mut story);
+        self.truth.add(&story);
+        for message in story.messages {
+            let order = (message.at, self.told);
+            self.told += 1;
+            self.waiting.push(Reverse(Waiting { order, message }));
+        }
+    }
+}
+
+impl Iterator for Fleet {
+    type Item = Produced;
+
+    fn next(&mut self) -> Option<Produced> {
+        // A story's messages all come after its start, so what is older than the next start is complete.
+        while self.next < self.settings.sessions {
+            let complete_to = self.story_starts_at(self.next);
+            match self.waiting.peek() {
+                Some(Reverse(first)) if first.order.0 < complete_to => break,
+                _ => self.tell_next(),
+            }
+        }
+        self.waiting.pop().map(|Reverse(first)| first.message)
+    }
+}
+
+/// A fault or a near-miss: its name in the truth, and what tells it.
+type Plot = (&'static str, fn(&mut Story));
+
+enum Turn {
+    Ordinary,
+    Fault(usize),
+    NearMiss(usize),
+}
+
+/// Says what happens in a story: in the faulty part, plots come round at a fixed pace, faults and near-misses
+/// in turn.
+fn turn(index: u32, sessions: u32) -> Turn {
+    let plots = fault::PLOTS.len() + near_miss::PLOTS.len();
+    let rounds = (sessions / 500).max(1) as usize;
+    let faulty = (sessions * FAULTY_PERCENT / 100) as usize;
+    let pace = (faulty / (plots * rounds)).max(1);
+    let index = index as usize;
+    if index % pace != pace - 1 || index / pace >= plots * rounds {
+        return Turn::Ordinary;
+    }
+    let number = index / pace % plots;
+    if number < fault::PLOTS.len() {
+        Turn::Fault(number)
+    } else {
+        Turn::NearMiss(number - fault::PLOTS.len())
+    }
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order.cmp(&other.order)
+    }
+}
+
+#[cfg(test)]
+mod tests;

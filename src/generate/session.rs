@@ -1,0 +1,245 @@
+//! A session from its accepted start to its last file, and the customer's row beside it.
+
+use super::api_calls::{self, Answer, Start, Ticket};
+use super::bodies::prefix;
+use super::session_records::{self, Change, Row};
+use super::storage_events::{Object, announce};
+use super::story::{Channel, MILLI, MINUTE, SECOND, Story, digits17};
+use super::webhooks::{self, Lifecycle};
+use super::world::{Mode, Storage};
+use crate::event::Micros;
+
+/// When a session's files come to its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    Arrive,
+    /// This much later than announced.
+    Late(Micros),
+    Never,
+}
+
+/// A session that was accepted.
+pub(super) struct Session<'a> {
+    pub(super) channel: &'a Channel,
+    pub(super) ticket: &'a Ticket,
+    pub(super) sid: &'a str,
+    pub(super) storage: &'static Storage,
+    /// When the start was answered.
+    pub(super) from: Micros,
+    /// When the recorder leaves.
+    pub(super) until: Micros,
+    pub(super) files: Files,
+}
+
+/// What is known when a session has ended.
+pub(super) struct Ended {
+    pub(super) uploaded_at: Micros,
+    /// Full key of the (first) index file.
+    pub(super) index_key: String,
+}
+
+/// A recording as nearly all are.
+pub(super) fn ordinary(story: &mut Story) {
+    let channel = story.channel(story.app());
+    let storage = channel.app.home;
+    single(story, &channel, storage, storage, Files::Arrive);
+}
+
+/// One start, accepted to `storage`; the customer's row says `believed`. Returns the session id.
+pub(super) fn single(
+    story: &mut Story,
+    channel: &Channel,
+    storage: &'static Storage,
+    believed: &'static Storage,
+    files: Files,
+) -> String {
+    let sid = story.sid();
+    let (ticket, from) = accepted(story, channel, storage, story.starts_at, &sid);
+    let session = Session {
+        channel,
+        ticket: &ticket,
+        sid: &sid,
+        storage,
+        from,
+        until: from + duration(story),
+        files,
+    };
+    let ended = run(story, &session);
+    believe(story, &session, believed, &ended);
+    sid
+}
+
+/// Acquires and starts; returns the ticket and when the start was answered.
+pub(super) fn accepted(
+    story: &mut Story,
+    channel: &Channel,
+    storage: &Storage,
+    at: Micros,
+    sid: &str,
+) -> (Ticket, Micros) {
+    let ticket = api_calls::acquire(story, channel, at, &[]);
+    let pause = story.span(30 * MILLI, 900 * MILLI);
+    let start = Start::new(story, storage, ticket.at + pause, Answer::Started(sid));
+    api_calls::start(story, channel, &ticket, &start);
+    (ticket, start.answered_at())
+}
+
+pub(super) fn duration(story: &mut Story) -> Micros {
+    story.span(3 * MINUTE, 45 * MINUTE)
+}
+
+/// Tells a session's queries, stop, callbacks and files.
+pub(super) fn run(story: &mut Story, session: &Session<'_>) -> Ended {
+    let uploaded_at = session.until + story.span(20 * SECOND, 150 * SECOND);
+    let index_key = upload(story, session, uploaded_at);
+    // Callbacks and responses name files with their prefix, but for web pages.
+    let index = match session.channel.app.mode {
+        Mode::Web => index_key.rsplit('/').next().unwrap_or(&index_key),
+        _ => &index_key,
+    };
+    let &Session {
+        channel,
+        ticket,
+        sid,
+        from,
+        until,
+        ..
+    } = session;
+    for after in [6 * SECOND, 95 * SECOND] {
+        api_calls::query(story, channel, ticket, sid, index, from + after);
+    }
+    api_calls::stop(story, channel, ticket, sid, index, until - 800 * MILLI);
+    webhooks::tell(
+        story,
+        &Lifecycle {
+            channel,
+            sid,
+            index,
+            started_at: from,
+            stopped_at: until,
+            uploaded_at,
+        },
+    );
+    Ended {
+        uploaded_at,
+        index_key,
+    }
+}
+
+/// Writes the customer's row at the answer and after the upload, believing in `believed`.
+pub(super) fn believe(
+    story: &mut Story,
+    session: &Session<'_>,
+    believed: &'static Storage,
+    ended: &Ended,
+) {
+    let prefix = prefix(story, session.channel).join("/");
+    let mut row = Row::new(story, &session.ticket.resource_id, believed, &prefix);
+    row.recording(session.sid);
+    session_records::write(
+        story,
+        session.channel,
+        &row,
+        Change::Insert,
+        session.from + 60 * MILLI,
+    );
+    finish(story, session, &mut row, ended);
+}
+
+/// Writes that a row's session is uploaded.
+pub(super) fn finish(story: &mut Story, session: &Session<'_>, row: &mut Row, ended: &Ended) {
+    row.uploaded(&ended.index_key);
+    let at = ended.uploaded_at + 3 * SECOND;
+    session_records::write(story, session.channel, row, Change::Update, at);
+}
+
+/// Writes the files of a session and announces them; returns the key of the first index.
+fn upload(story: &mut Story, session: &Session<'_>, uploaded_at: Micros) -> String {
+    let folder: String = prefix(story, session.channel)
+        .iter()
+        .map(|step| format!("{step}/"))
+        .collect();
+    let stem = format!("{folder}{}_{}", session.sid, session.channel.cname);
+    let mut first_index = None;
+    for track in tracks(session.channel.app.mode) {
+        let index = format!("{stem}{}.m3u8", track.index);
+        let middle = session.from + (session.until - session.from) / 2;
+        let closing = session.until + 5 * SECOND;
+        for (number, slice_from) in [
+            session.from + 5 * SECOND,
+            middle,
+            session.until - 12 * SECOND,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let name = format!(
+                "{stem}{}{}{}.ts",
+                track.before_time,
+                digits17(slice_from),
+                track.after_time
+            );
+            let written_at = (slice_from + 16 * SECOND).min(closing);
+            let size = story.between(180_000, 900_000);
+            write_object(story, session, &name, size, written_at);
+            // The index is written anew as slices come, the last time when all is there.
+            let index_at = if number == 2 {
+                uploaded_at
+            } else {
+                written_at + SECOND
+            };
+            write_object(story, session, &index, 300 + 80 * number as i64, index_at);
+        }
+        first_index.get_or_insert(index);
+    }
+    first_index.expect("every mode records a track")
+}
+
+fn write_object(story: &mut Story, session: &Session<'_>, key: &str, size: i64, at: Micros) {
+    let at = match session.files {
+        Files::Arrive => at,
+        Files::Late(late) => at + late,
+        Files::Never => return,
+    };
+    let object = Object {
+        storage: session.storage,
+        key,
+        size,
+        at,
+    };
+    announce(story, &object);
+}
+
+/// How a track's files are named between the channel and the extension (API facts, section 8).
+struct Track {
+    index: &'static str,
+    before_time: &'static str,
+    after_time: &'static str,
+}
+
+fn tracks(mode: Mode) -> &'static [Track] {
+    match mode {
+        Mode::Mix | Mode::Web => &[Track {
+            index: "",
+            before_time: "_",
+            after_time: "",
+        }],
+        Mode::Individual => &[
+            Track {
+                index: "__uid_s_1000__uid_e_audio",
+                before_time: "__uid_s_1000__uid_e_audio_",
+                after_time: "",
+            },
+            Track {
+                index: "__uid_s_1000__uid_e_video",
+                before_time: "__uid_s_1000__uid_e_video_",
+                after_time: "",
+            },
+        ],
+        Mode::Raw => &[Track {
+            index: "__uid_s_1000__uid_e_h264",
+            before_time: "__uid_s_1000__uid_e_",
+            after_time: "_h264",
+        }],
+    }
+}

@@ -1,0 +1,188 @@
+//! One story: everything that happens around one wish to record, told as messages.
+//!
+//! Each story draws from a random generator of its own, so that a change in one leaves the others as they were.
+
+use chrono::DateTime;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use serde_json::Value;
+
+use super::truth::{ExpectedFinding, NearMiss, NotJudged};
+use super::world::{APPS, App, OSS_AND_S3_APPS, Storage};
+use super::{Produced, SECRET_MARK, Settings};
+use crate::event::{Micros, Stream};
+
+pub(super) const MILLI: Micros = 1_000;
+pub(super) const SECOND: Micros = 1_000 * MILLI;
+pub(super) const MINUTE: Micros = 60 * SECOND;
+pub(super) const HOUR: Micros = 60 * MINUTE;
+
+/// Longest name of a credential, mark included, stays under what real ones have.
+const SECRET_HEX: usize = 24;
+
+/// The instance that a recording is identified by, and the app it is of.
+#[derive(Debug, Clone)]
+pub(super) struct Channel {
+    pub(super) app: &'static App,
+    pub(super) cname: String,
+    /// The recorder's.
+    pub(super) uid: u32,
+}
+
+pub(super) struct Story {
+    rng: Pcg64Mcg,
+    pub(super) index: u32,
+    /// No message of the story is older.
+    pub(super) starts_at: Micros,
+    pub(super) messages: Vec<Produced>,
+    pub(super) expected: Vec<ExpectedFinding>,
+    pub(super) near_misses: Vec<NearMiss>,
+    pub(super) not_judged: Vec<NotJudged>,
+    pub(super) dead_letters: Vec<Stream>,
+    pub(super) skipped: Vec<Stream>,
+    record_ids: u32,
+}
+
+impl Story {
+    pub(super) fn new(settings: &Settings, index: u32, starts_at: Micros) -> Self {
+        // Odd multiplier: a bijection, so that no two stories of a fleet share a generator.
+        let own_seed = settings.seed ^ u64::from(index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Story {
+            rng: Pcg64Mcg::seed_from_u64(own_seed),
+            index,
+            starts_at,
+            messages: Vec::new(),
+            expected: Vec::new(),
+            near_misses: Vec::new(),
+            not_judged: Vec::new(),
+            dead_letters: Vec::new(),
+            skipped: Vec::new(),
+            record_ids: 0,
+        }
+    }
+
+    /// Apps take turns, so that every bucket and partition hears something until the end.
+    pub(super) fn app(&self) -> &'static App {
+        &APPS[self.index as usize % APPS.len()]
+    }
+
+    /// An app that could go to OSS as well as to S3, with those two.
+    pub(super) fn oss_and_s3_app(&mut self) -> (&'static App, &'static Storage, &'static Storage) {
+        let app = &APPS[self.between(0, OSS_AND_S3_APPS as i64 - 1) as usize];
+        match app.home.slug {
+            "oss" => (app, app.home, app.other),
+            _ => (app, app.other, app.home),
+        }
+    }
+
+    /// A channel of its own for this story; the index makes it unique in the fleet.
+    pub(super) fn channel(&mut self, app: &'static App) -> Channel {
+        Channel {
+            app,
+            cname: format!("{}{}", app.channel_stem, 10_000 + self.index),
+            uid: self.recorder_uid(),
+        }
+    }
+
+    pub(super) fn recorder_uid(&mut self) -> u32 {
+        900_000 + self.between(1, 99_999) as u32
+    }
+
+    /// A number of `least..=most`.
+    pub(super) fn between(&mut self, least: i64, most: i64) -> i64 {
+        self.rng.random_range(least..=most)
+    }
+
+    /// A whole number of milliseconds in `least..=most`, both in microseconds.
+    pub(super) fn span(&mut self, least: Micros, most: Micros) -> Micros {
+        self.between(least / MILLI, most / MILLI) * MILLI
+    }
+
+    pub(super) fn chance(&mut self, percent: u32) -> bool {
+        self.rng.random_range(0..100_u32) < percent
+    }
+
+    pub(super) fn hex(&mut self, digits: usize) -> String {
+        (0..digits)
+            .map(|_| char::from(b"0123456789abcdef"[self.rng.random_range(0..16_u32) as usize]))
+            .collect()
+    }
+
+    /// A session id.
+    pub(super) fn sid(&mut self) -> String {
+        self.hex(32)
+    }
+
+    /// A ticket: long, opaque, safe in URLs.
+    pub(super) fn resource_id(&mut self) -> String {
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        (0..160)
+            .map(|_| char::from(LETTERS[self.rng.random_range(0..LETTERS.len() as u32) as usize]))
+            .collect()
+    }
+
+    /// A credential that looks like one and says that it is none.
+    pub(super) fn secret(&mut self, of: &str) -> String {
+        format!("{SECRET_MARK}{of}-{}", self.hex(SECRET_HEX))
+    }
+
+    pub(super) fn record_id(&mut self) -> u32 {
+        self.record_ids += 1;
+        self.index * 10 + self.record_ids
+    }
+
+    pub(super) fn emit(&mut self, stream: Stream, key: Option<String>, value: &Value, at: Micros) {
+        self.emit_bytes(stream, key, Some(value.to_string().into_bytes()), at);
+    }
+
+    pub(super) fn emit_bytes(
+        &mut self,
+        stream: Stream,
+        key: Option<String>,
+        value: Option<Vec<u8>>,
+        at: Micros,
+    ) {
+        debug_assert!(
+            at >= self.starts_at,
+            "a story's messages come after its start"
+        );
+        self.messages.push(Produced {
+            stream,
+            key: key.map(String::into_bytes),
+            value,
+            at,
+        });
+    }
+
+    /// How long a message takes to Kafka: mostly a moment, now and then over a minute.
+    pub(super) fn transit(&mut self) -> Micros {
+        if self.chance(2) {
+            self.span(5 * SECOND, 90 * SECOND)
+        } else {
+            self.span(20 * MILLI, 900 * MILLI)
+        }
+    }
+}
+
+/// `2026-09-01T10:00:00.123Z`
+pub(super) fn rfc3339(at: Micros) -> String {
+    utc(at).format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// The 17 digits in the names of slices (API facts, section 8).
+pub(super) fn digits17(at: Micros) -> String {
+    utc(at).format("%Y%m%d%H%M%S%3f").to_string()
+}
+
+/// `20260901`
+pub(super) fn day(at: Micros) -> String {
+    utc(at).format("%Y%m%d").to_string()
+}
+
+pub(super) const fn millis(at: Micros) -> i64 {
+    at / MILLI
+}
+
+fn utc(at: Micros) -> DateTime<chrono::Utc> {
+    DateTime::from_timestamp_micros(at).expect("a fleet lies within the years chrono knows")
+}

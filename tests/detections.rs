@@ -1,0 +1,241 @@
+//! Every detection against messages as they would come from Kafka: `tests/detections/<name>/hit.ndjson` holds
+//! the fault, `miss.ndjson` the neighbors that look alike. Both together give `expected.snap`, `miss` alone
+//! gives nothing. Messages enter through redaction and decoding, so that the real path is run.
+//!
+//! A line is `{"stream": "api_calls", "at": "2026-11-22T10:00:00Z", "value": {...}}`: the message and the time
+//! that the broker gave it; `partition` may be added. `UPDATE_EXPECTED=1` writes the snapshots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use arrow::json::ArrayWriter;
+use arrow::record_batch::RecordBatch;
+use chrono::DateTime;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tapetrail::decode::{DecodeContext, Decoded, decode};
+use tapetrail::detection::library::Library;
+use tapetrail::detection::run::{Findings, RunOptions, run};
+use tapetrail::engine::{Engine, EngineOptions};
+use tapetrail::event::{Micros, Stream, TimestampType};
+use tapetrail::redact::Redactor;
+use tapetrail::table::rows::{Origin, Remains, Rows};
+
+datatest_stable::harness! {
+    { test = detection, root = "queries/detections", pattern = r"\.sql$" },
+}
+
+/// One line of a fixture.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'l> {
+    stream: String,
+    /// The record's timestamp.
+    at: String,
+    #[serde(default)]
+    partition: i32,
+    #[serde(borrow)]
+    value: &'l RawValue,
+}
+
+fn detection(path: &Path) -> datatest_stable::Result<()> {
+    let name = path
+        .file_stem()
+        .context("a query has a name")?
+        .to_string_lossy();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime
+        .block_on(check(&name))
+        .map_err(|error| format!("{error:#}").into())
+}
+
+async fn check(name: &str) -> Result<()> {
+    // From disk rather than as embedded: a changed query needs no build.
+    let library = Library::with_directory(Some(Path::new("queries")))?;
+    let fixtures = Path::new("tests/detections").join(name);
+    let (hit, miss) = (fixtures.join("hit.ndjson"), fixtures.join("miss.ndjson"));
+
+    let together = find(&library, name, &[hit.clone(), miss.clone()]).await?;
+    ensure!(
+        together.rows.num_rows() > 0,
+        "`{}` gives no finding",
+        hit.display()
+    );
+    let ids = together.rows["finding_id"].clone();
+    let unique: BTreeSet<String> = texts(&ids).into_iter().collect();
+    ensure!(
+        unique.len() == ids.len(),
+        "two findings have one id: identity columns are missing"
+    );
+    compare(&fixtures.join("expected.snap"), &snapshot(&together)?)?;
+
+    let alone = find(&library, name, std::slice::from_ref(&miss)).await?;
+    ensure!(
+        alone.rows.num_rows() == 0,
+        "`{}` alone must give no finding, but gives\n{}",
+        miss.display(),
+        snapshot(&alone)?
+    );
+
+    // Late, repeated and disordered messages change nothing in the result.
+    let disordered = find_in(&library, name, repeated_backwards(read(&[hit, miss])?)).await?;
+    let (expected, given) = (snapshot(&together)?, snapshot(&disordered)?);
+    ensure!(
+        expected == given,
+        "repeated and in reverse order, the same messages give something else\n--- in order\n{expected}\n--- repeated and reversed\n{given}"
+    );
+    Ok(())
+}
+
+async fn find(library: &Library, name: &str, files: &[PathBuf]) -> Result<Findings> {
+    find_in(library, name, read(files)?).await
+}
+
+async fn find_in(library: &Library, name: &str, lines: Vec<String>) -> Result<Findings> {
+    let options = EngineOptions {
+        views: library.views(),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::memory(tables(&lines)?, options).await?;
+    let options = RunOptions {
+        only: vec![name.to_string()],
+        ..RunOptions::default()
+    };
+    run(&engine, library, &options).await
+}
+
+/// Returns the lines of the files; empty lines and those that start with `//` are for people.
+fn read(files: &[PathBuf]) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("a detection needs the fixture `{}`", file.display()))?;
+        let is_message = |line: &&str| !line.trim().is_empty() && !line.starts_with("//");
+        lines.extend(text.lines().filter(is_message).map(str::to_string));
+    }
+    Ok(lines)
+}
+
+/// Returns every line twice, last first. Only the offsets and the order of arrival change.
+fn repeated_backwards(lines: Vec<String>) -> Vec<String> {
+    lines
+        .into_iter()
+        .rev()
+        .flat_map(|line| [line.clone(), line])
+        .collect()
+}
+
+/// Takes the messages through redaction and decoding into rows of the four tables.
+fn tables(lines: &[String]) -> Result<Vec<(Stream, Vec<RecordBatch>)>> {
+    let redactor = Redactor::new(None);
+    let mut rows: BTreeMap<Stream, Rows> = Stream::ALL
+        .into_iter()
+        .map(|stream| (stream, Rows::new(stream)))
+        .collect();
+    let mut offsets: BTreeMap<(Stream, i32), i64> = BTreeMap::new();
+    for text in lines {
+        let line: Line<'_> =
+            serde_json::from_str(text).with_context(|| format!("no fixture line: {text}"))?;
+        let stream: Stream = line.stream.parse().map_err(anyhow::Error::msg)?;
+        let next = offsets.entry((stream, line.partition)).or_default();
+        let rows = rows.get_mut(&stream).expect("all streams are there");
+        take(rows, &line, *next, &redactor).with_context(|| text.clone())?;
+        *next += 1;
+    }
+    Ok(rows
+        .into_iter()
+        .map(|(stream, mut rows)| (stream, vec![rows.finish()]))
+        .collect())
+}
+
+fn take(rows: &mut Rows, line: &Line<'_>, offset: i64, redactor: &Redactor) -> Result<()> {
+    let received_at: Micros = DateTime::parse_from_rfc3339(&line.at)
+        .context("`at` is no RFC 3339 time")?
+        .timestamp_micros();
+    let stream = rows.stream();
+    let origin = Origin {
+        topic: stream.default_topic().into(),
+        partition: Some(line.partition),
+        offset,
+        received_at: Some(received_at),
+        timestamp_type: Some(TimestampType::Broker),
+        ..Origin::default()
+    };
+    let mut redacted = String::new();
+    redactor
+        .json(line.value.get().as_bytes(), &mut redacted)
+        .map_err(|reject| anyhow::anyhow!("{}", reject.detail))?;
+    let context = DecodeContext {
+        received_at: Some(received_at),
+        ..DecodeContext::default()
+    };
+    let mut index = 0;
+    let mut dead = Vec::new();
+    let decoded = decode(stream, &redacted, &context, &mut |decoded| {
+        match decoded {
+            Decoded::Event(event) => rows.push_event(&origin, index, &event),
+            Decoded::Skipped { reason, .. } => rows.push_skipped(&origin, index, reason, None),
+            Decoded::Rejected { reject, .. } => {
+                rows.push_dead(&origin, index, &reject, &Remains::default());
+                dead.push(reject.detail);
+            }
+        }
+        index += 1;
+    });
+    match (decoded, dead.as_slice()) {
+        (Ok(()), []) => Ok(()),
+        (Err(reject), _) => bail!("the message is a dead letter: {}", reject.detail),
+        (_, details) => bail!("a record is a dead letter: {}", details.join("; ")),
+    }
+}
+
+/// Returns findings and what could not be judged as JSON, one row after the other.
+fn snapshot(findings: &Findings) -> Result<String> {
+    let rows = |batch: &RecordBatch| -> Result<serde_json::Value> {
+        let mut writer = ArrayWriter::new(Vec::new());
+        writer.write(batch)?;
+        writer.finish()?;
+        Ok(serde_json::from_slice(&writer.into_inner())?)
+    };
+    let snapshot = serde_json::json!({
+        "findings": rows(&findings.rows)?,
+        "not_judged": rows(&findings.not_judged)?,
+    });
+    Ok(serde_json::to_string_pretty(&snapshot)? + "\n")
+}
+
+fn compare(file: &Path, given: &str) -> Result<()> {
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        return Ok(std::fs::write(file, given)?);
+    }
+    let expected = std::fs::read_to_string(file).unwrap_or_default();
+    ensure!(
+        expected == given,
+        "`{}` is not what the detection gives; if this is right, run again with UPDATE_EXPECTED=1\n{}",
+        file.display(),
+        difference(&expected, given)
+    );
+    Ok(())
+}
+
+/// Returns the lines that only one of two texts has.
+fn difference(expected: &str, given: &str) -> String {
+    let only = |sign: char, these: &str, those: &str| -> String {
+        let known: BTreeSet<&str> = those.lines().collect();
+        let lines = these.lines().filter(|line| !known.contains(line));
+        lines.map(|line| format!("{sign} {line}\n")).collect()
+    };
+    only('-', expected, given) + &only('+', given, expected)
+}
+
+fn texts(column: &arrow::array::ArrayRef) -> Vec<String> {
+    use arrow::array::AsArray;
+    let texts = column.as_string::<i32>();
+    texts
+        .iter()
+        .map(|text| text.unwrap_or_default().to_string())
+        .collect()
+}
