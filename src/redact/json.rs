@@ -19,7 +19,7 @@ pub(super) const REDACTED: &str = "[redacted]";
 pub(super) struct Passed {
     /// The output differs from the input.
     pub is_changed: bool,
-    /// Some string value is itself a tell-tale name, so that a secret may sit beside it, not under it.
+    /// There is a key like `value`, or a list with a tell-tale name in it: a secret may stand beside its name.
     pub suspects_pairs: bool,
 }
 
@@ -43,14 +43,19 @@ pub(super) fn pass(
         fingerprinted: 0,
         key: Key::default(),
         whole: None,
+        wrong: None,
         passed: Passed {
             is_changed: false,
             suspects_pairs: false,
         },
     };
-    pass.run()?;
-    pass.out.push_str(&text[pass.copied..]);
-    Ok(pass.passed)
+    match pass.run() {
+        Ok(()) => {
+            pass.out.push_str(&text[pass.copied..]);
+            Ok(pass.passed)
+        }
+        Err(Stop) => Err(pass.reject()),
+    }
 }
 
 struct Pass<'p> {
@@ -72,6 +77,29 @@ struct Pass<'p> {
     /// Where the container began that is replaced whole, and how deep it lies.
     whole: Option<(usize, usize)>,
     passed: Passed,
+    /// What stopped the pass.
+    wrong: Option<Wrong>,
+}
+
+/// The pass cannot go on; it holds the reason itself, so that the many small steps have little to return.
+struct Stop;
+
+type Step = Result<(), Stop>;
+
+struct Wrong {
+    code: RejectCode,
+    at: usize,
+    what: &'static str,
+}
+
+/// What comes next in the text.
+enum Next {
+    /// A key and its value; `separator` is the comma or brace before.
+    Key {
+        separator: usize,
+    },
+    Value,
+    Nothing,
 }
 
 /// A key of an object.
@@ -97,14 +125,18 @@ impl Default for Key {
 }
 
 impl Pass<'_> {
-    fn run(&mut self) -> Result<(), Reject> {
+    fn run(&mut self) -> Step {
+        let mut next = Next::Value;
         loop {
+            if let Next::Key { separator } = next {
+                self.key(separator)?;
+            }
             match self.peek() {
                 Some(b'"') => self.string()?,
                 Some(b'{') => {
                     let separator = self.open(true)?;
                     if self.peek() != Some(b'}') {
-                        self.key(separator)?;
+                        next = Next::Key { separator };
                         continue;
                     }
                     self.close();
@@ -112,6 +144,7 @@ impl Pass<'_> {
                 Some(b'[') => {
                     self.open(false)?;
                     if self.peek() != Some(b']') {
+                        next = Next::Value;
                         continue;
                     }
                     self.close();
@@ -122,33 +155,34 @@ impl Pass<'_> {
                 Some(b'n') => self.literal(b"null")?,
                 _ => return Err(self.wrong("a value")),
             }
-            if !self.after_value()? {
+            next = self.after_value()?;
+            if let Next::Nothing = next {
                 return Ok(());
             }
         }
     }
 
-    /// Goes on to the next value, closing what ends here. Returns `false` at the end of the text.
+    /// Goes on to what follows a value, closing what ends here.
     #[inline]
-    fn after_value(&mut self) -> Result<bool, Reject> {
+    fn after_value(&mut self) -> Result<Next, Stop> {
         loop {
-            let next = self.peek();
+            let byte = self.peek();
             if self.depth == 0 {
-                return match next {
-                    None => Ok(false),
-                    Some(_) => Err(self.wrong("the end, as the JSON is complete")),
+                return match byte {
+                    None => Ok(Next::Nothing),
+                    Some(_) => Err(self.wrong("nothing after the end")),
                 };
             }
             let is_object = self.objects & 1 == 1;
-            match next {
+            match byte {
                 Some(b',') => {
                     let separator = self.at;
                     self.at += 1;
-                    if is_object {
-                        self.peek();
-                        self.key(separator)?;
-                    }
-                    return Ok(true);
+                    return Ok(if is_object {
+                        Next::Key { separator }
+                    } else {
+                        Next::Value
+                    });
                 }
                 Some(b'}') if is_object => self.close(),
                 Some(b']') if !is_object => self.close(),
@@ -171,10 +205,12 @@ impl Pass<'_> {
 
     /// Opens a container and returns where it began.
     #[inline]
-    fn open(&mut self, is_object: bool) -> Result<usize, Reject> {
+    fn open(&mut self, is_object: bool) -> Result<usize, Stop> {
         if self.depth == MAX_DEPTH {
-            let detail = format!("nested deeper than {MAX_DEPTH} levels at byte {}", self.at);
-            return Err(Reject::new(RejectCode::TooDeep, detail));
+            let code = RejectCode::TooDeep;
+            let (at, what) = (self.at, "");
+            self.wrong = Some(Wrong { code, at, what });
+            return Err(Stop);
         }
         if self.whole.is_none() && self.is_secret_value() {
             self.whole = Some((self.at, self.depth));
@@ -199,15 +235,21 @@ impl Pass<'_> {
         }
     }
 
+    /// The value that starts here stands under the last key.
+    #[inline]
+    fn is_member(&self) -> bool {
+        self.objects & 1 == 1 && self.depth > 0
+    }
+
     /// The value that starts here is a secret by its key.
     #[inline]
     fn is_secret_value(&self) -> bool {
-        self.key.kind != Kind::Plain && self.objects & 1 == 1 && self.depth > 0
+        self.key.kind.is_secret() && self.is_member()
     }
 
     #[inline]
-    fn key(&mut self, separator: usize) -> Result<(), Reject> {
-        if self.bytes.get(self.at) != Some(&b'"') {
+    fn key(&mut self, separator: usize) -> Step {
+        if self.peek() != Some(b'"') {
             return Err(self.wrong("a key in quotes"));
         }
         let start = self.at + 1;
@@ -222,6 +264,7 @@ impl Pass<'_> {
             kind = names::classify(unescape(&self.text[start..end]).as_bytes());
         }
         self.at = end + 1;
+        self.passed.suspects_pairs |= kind == Kind::PairValue;
         self.key = Key {
             kind,
             start,
@@ -236,7 +279,7 @@ impl Pass<'_> {
     }
 
     #[inline]
-    fn string(&mut self) -> Result<(), Reject> {
+    fn string(&mut self) -> Step {
         let start = self.at + 1;
         let mut end = scan::notable(self.bytes, start);
         let is_notable = self.bytes.get(end) != Some(&b'"');
@@ -253,42 +296,39 @@ impl Pass<'_> {
         }
         let value = &self.bytes[start..end];
         let may_hide = is_notable || matches!(value.first(), Some(b'{' | b'[' | b'e'));
-        if may_hide || self.is_key(b"endpoint") {
+        if may_hide || self.key.kind == Kind::Endpoint {
             self.suspect_string(start, end);
-        } else if names::is_sensitive_name(value) {
+        } else if !self.is_member() && names::is_sensitive_name(value) {
             self.passed.suspects_pairs = true;
         }
         Ok(())
     }
 
     /// Returns the closing quote's position, everything between checked.
-    fn end_of_string(&self, mut at: usize) -> Result<usize, Reject> {
+    fn end_of_string(&mut self, mut at: usize) -> Result<usize, Stop> {
         loop {
             at = scan::delimiter(self.bytes, at);
             match self.bytes.get(at) {
                 Some(b'"') => return Ok(at),
                 Some(b'\\') => at = self.end_of_escape(at)?,
                 Some(_) => {
-                    return Err(wrong_at(
-                        at,
-                        "a control character must be escaped in a string",
-                    ));
+                    return Err(self.wrong_at(at, "control characters to be escaped in a string"));
                 }
-                None => return Err(wrong_at(at, "it ends inside a string")),
+                None => return Err(self.wrong_at(at, "the rest of a string")),
             }
         }
     }
 
-    fn end_of_escape(&self, at: usize) -> Result<usize, Reject> {
+    fn end_of_escape(&mut self, at: usize) -> Result<usize, Stop> {
         match self.bytes.get(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
             Some(b'u') => match self.bytes.get(at + 2..at + 6) {
                 Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at + 6),
-                Some(_) => Err(wrong_at(at, "`\\u` needs four hex digits")),
-                None => Err(wrong_at(at, "it ends inside a string")),
+                Some(_) => Err(self.wrong_at(at, "four hex digits after `\\u`")),
+                None => Err(self.wrong_at(at, "the rest of a string")),
             },
-            Some(_) => Err(wrong_at(at, "no such escape in a string")),
-            None => Err(wrong_at(at, "it ends inside a string")),
+            Some(_) => Err(self.wrong_at(at, "another character after a backslash")),
+            None => Err(self.wrong_at(at, "the rest of a string")),
         }
     }
 
@@ -327,7 +367,7 @@ impl Pass<'_> {
     #[cold]
     fn suspect_string(&mut self, start: usize, end: usize) {
         let value = unescape(&self.text[start..end]);
-        if names::is_sensitive_name(value.as_bytes()) {
+        if !self.is_member() && names::is_sensitive_name(value.as_bytes()) {
             self.passed.suspects_pairs = true;
         }
         let key = unescape(&self.text[self.key.start..self.key.end]);
@@ -341,12 +381,7 @@ impl Pass<'_> {
         }
     }
 
-    #[inline(always)]
-    fn is_key(&self, name: &[u8]) -> bool {
-        self.bytes[self.key.start..self.key.end].eq_ignore_ascii_case(name)
-    }
-
-    fn number(&mut self) -> Result<(), Reject> {
+    fn number(&mut self) -> Step {
         let start = self.at;
         if self.bytes[self.at] == b'-' {
             self.at += 1;
@@ -373,7 +408,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn some_digits(&mut self) -> Result<(), Reject> {
+    fn some_digits(&mut self) -> Step {
         match self.bytes.get(self.at) {
             Some(b'0'..=b'9') => self.digits(),
             _ => return Err(self.wrong("a digit")),
@@ -389,7 +424,7 @@ impl Pass<'_> {
     }
 
     #[inline]
-    fn literal(&mut self, literal: &[u8]) -> Result<(), Reject> {
+    fn literal(&mut self, literal: &[u8]) -> Step {
         if !self.bytes[self.at..].starts_with(literal) {
             return Err(self.wrong("`true`, `false` or `null`"));
         }
@@ -415,22 +450,32 @@ impl Pass<'_> {
         self.passed.is_changed = true;
     }
 
+    /// `expected` completes "expected ..".
     #[cold]
-    fn wrong(&self, expected: &str) -> Reject {
-        if self.at >= self.bytes.len() {
-            wrong_at(self.at, &format!("it ends where {expected} should follow"))
-        } else {
-            wrong_at(self.at, &format!("expected {expected}"))
-        }
+    fn wrong(&mut self, expected: &'static str) -> Stop {
+        self.wrong_at(self.at, expected)
     }
-}
 
-#[cold]
-fn wrong_at(at: usize, what: &str) -> Reject {
-    Reject::new(
-        RejectCode::InvalidJson,
-        format!("not JSON at byte {at}: {what}"),
-    )
+    #[cold]
+    fn wrong_at(&mut self, at: usize, what: &'static str) -> Stop {
+        let code = RejectCode::InvalidJson;
+        self.wrong = Some(Wrong { code, at, what });
+        Stop
+    }
+
+    fn reject(&self) -> Reject {
+        let Some(Wrong { code, at, what }) = self.wrong else {
+            return Reject::new(RejectCode::InvalidJson, "not JSON");
+        };
+        let detail = match code {
+            RejectCode::TooDeep => format!("nested deeper than {MAX_DEPTH} levels at byte {at}"),
+            _ if at >= self.bytes.len() => {
+                format!("not JSON: it ends at byte {at}, where {what} should follow")
+            }
+            _ => format!("not JSON at byte {at}: expected {what}"),
+        };
+        Reject::new(code, detail)
+    }
 }
 
 /// Undoes the escapes of a string's inside, which must be valid. A lone surrogate becomes U+FFFD.

@@ -1,8 +1,8 @@
 //! Secrets beside their name instead of under it: `{"name":"Authorization","value":"Basic .."}` and
 //! `["Authorization","Basic .."]`.
 //!
-//! The one pass cannot see these in time, since the value may come first. It only notices that some string is
-//! itself a tell-tale name; this second step then reads the text once more, which is valid JSON by then.
+//! The one pass cannot see these in time, since the value may come first. It only notices keys like `value` and
+//! names in lists; this second step then reads the text once more, which is valid JSON by then.
 
 use std::ops::Range;
 
@@ -37,19 +37,6 @@ pub(super) fn redact(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Tells whether a key is one for the value of a name; `is_scalar` of that value decides for the vaguer ones.
-pub(super) fn holds_value(key: &[u8], is_scalar: bool) -> bool {
-    let has_value = key
-        .windows(5)
-        .any(|part| part.eq_ignore_ascii_case(b"value"));
-    let is_any = |names: &[&str]| {
-        names
-            .iter()
-            .any(|name| key.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    has_value || is_any(&["val", "v"]) || is_scalar && is_any(&["content", "text", "data", "body"])
-}
-
 /// Reads valid JSON; collects the values to replace.
 struct Reader<'t> {
     text: &'t str,
@@ -62,7 +49,6 @@ struct Value {
     range: Range<usize>,
     /// It is a string that is a tell-tale name.
     is_name: bool,
-    is_scalar: bool,
     /// Null, a boolean, `""` and what is redacted already are no secrets.
     is_harmless: bool,
 }
@@ -104,7 +90,6 @@ impl Reader<'_> {
         Value {
             range: start..self.at,
             is_name,
-            is_scalar: !matches!(first, Some(b'{' | b'[')),
             is_harmless,
         }
     }
@@ -142,8 +127,7 @@ impl Reader<'_> {
         }
         for (key, value) in members {
             let other_names = names - usize::from(value.is_name);
-            if other_names > 0 && !value.is_harmless && holds_value(key.as_bytes(), value.is_scalar)
-            {
+            if other_names > 0 && !value.is_harmless && names::holds_pair_value(key.as_bytes()) {
                 self.secrets.push(value.range);
             }
         }

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::json::REDACTED;
 use super::value::{self, Name};
-use super::{names, pairs, url};
+use super::{names, url};
 
 /// How much a text is trusted to be well formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +105,9 @@ pub(super) fn may_hold_secret(text: &str) -> bool {
 
 /// Most strings with a colon are times: `2026-11-22T10:00:00.123Z`.
 fn is_time(text: &[u8]) -> bool {
-    // Without an early exit this takes many bytes at a time.
-    let is_part =
-        |byte: u8| byte.is_ascii_digit() | matches!(byte, b'-' | b':' | b'.' | b'T' | b'Z' | b'+');
-    text.iter().fold(true, |all, byte| all & is_part(*byte))
+    const TIME_BYTES_MAX: usize = 35;
+    let is_part = |byte: &u8| matches!(byte, b'0'..=b':' | b'-' | b'.' | b'T' | b'Z' | b'+');
+    text.len() <= TIME_BYTES_MAX && text.iter().all(is_part)
 }
 
 /// A colon of a URL, or a colon or equals sign after one of the short names.
@@ -250,7 +249,7 @@ impl<'t> Scrubber<'t> {
     fn is_tell_tale(&self, name: &Name) -> bool {
         let bytes = &self.text.as_bytes()[name.range.clone()];
         let counts_when_broken =
-            || pairs::holds_value(bytes, false) || names::is_same_name(bytes, "endpoint");
+            || names::holds_pair_value(bytes) || names::is_same_name(bytes, "endpoint");
         names::is_sensitive(bytes)
             || self.mode == Mode::Broken && name.is_quoted && counts_when_broken()
     }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::json::REDACTED;
+use super::names;
 use super::scrub::Mode;
-use super::{names, pairs};
 
 /// A name in a text, and how it is written.
 pub(super) struct Name {
@@ -98,7 +98,7 @@ impl Name {
         let colon = skip_blank(text, after + 1);
         if bytes.get(after) == Some(&b'"') && bytes.get(colon) == Some(&b':') {
             let key = &bytes[beside];
-            return pairs::holds_value(key, true)
+            return names::holds_pair_value(key)
                 .then(|| value(text, skip_blank(text, colon + 1), true, false));
         }
         Some(value(text, start, mode == Mode::Broken, false))
