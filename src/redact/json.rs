@@ -4,11 +4,11 @@
 //! Most messages leave through the fast branch of each token: no escape, no tell-tale name, nothing that
 //! could hide a secret in a string.
 
-use std::borrow::Cow;
+mod replace;
 
-use super::fingerprint::is_fingerprint;
+use super::escape::unescape;
 use super::names::{self, Kind};
-use super::{MAX_DEPTH, Redactor, scan, strings};
+use super::{MAX_DEPTH, Redactor, scan};
 use crate::event::{Reject, RejectCode};
 
 /// What stands for a secret.
@@ -253,7 +253,7 @@ impl Pass<'_> {
             return Err(self.wrong("a key in quotes"));
         }
         let start = self.at + 1;
-        let mut end = scan::delimiter(self.bytes, start);
+        let mut end = scan::notable(self.bytes, start);
         let mut kind = Kind::Plain;
         if self.bytes.get(end) == Some(&b'"') {
             if self.whole.is_none() {
@@ -261,7 +261,12 @@ impl Pass<'_> {
             }
         } else {
             end = self.end_of_string(end)?;
-            kind = names::classify(unescape(&self.text[start..end]).as_bytes());
+            if self.whole.is_none() {
+                kind = names::classify(unescape(&self.text[start..end]).as_bytes());
+                // A form taken for a key: `{"secretKey=x&a=1":""}`.
+                self.key = Key::default();
+                self.suspect_string(start, end);
+            }
         }
         self.at = end + 1;
         self.passed.suspects_pairs |= kind == Kind::PairValue;
@@ -332,55 +337,6 @@ impl Pass<'_> {
         }
     }
 
-    /// Replaces a string that is secret by its key.
-    fn secret_string(&mut self, start: usize, end: usize) {
-        let value = unescape(&self.text[start..end]);
-        let depth = self.depth - 1;
-        let has_fingerprint = self.fingerprinted >> depth & 1 == 1;
-        if self.key.kind == Kind::Fingerprint {
-            if has_fingerprint {
-                self.drop_member(end + 1);
-                return;
-            }
-            self.fingerprinted |= 1 << depth;
-            if is_fingerprint(value.as_bytes()) {
-                return;
-            }
-        }
-        if value.is_empty() || value == REDACTED {
-            return;
-        }
-        self.replace(start - 1, end + 1);
-        if let (Kind::AccessKey, false, Some(fingerprinter)) =
-            (self.key.kind, has_fingerprint, &self.redactor.fingerprinter)
-        {
-            self.fingerprinted |= 1 << depth;
-            self.out.push_str(",\"");
-            self.out.push_str(names::FINGERPRINT);
-            self.out.push_str("\":\"");
-            fingerprinter.write(value.as_bytes(), self.out);
-            self.out.push('"');
-        }
-    }
-
-    /// Looks closer at a string that could hide something.
-    #[cold]
-    fn suspect_string(&mut self, start: usize, end: usize) {
-        let value = unescape(&self.text[start..end]);
-        if !self.is_member() && names::is_sensitive_name(value.as_bytes()) {
-            self.passed.suspects_pairs = true;
-        }
-        let key = unescape(&self.text[self.key.start..self.key.end]);
-        if let Cow::Owned(clean) =
-            strings::redact(self.redactor, &value, key.as_bytes(), self.level)
-        {
-            self.out.push_str(&self.text[self.copied..start - 1]);
-            self.out.push_str(&escape(&clean));
-            self.copied = end + 1;
-            self.passed.is_changed = true;
-        }
-    }
-
     fn number(&mut self) -> Step {
         let start = self.at;
         if self.bytes[self.at] == b'-' {
@@ -432,24 +388,6 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Writes [`REDACTED`] in the place of a value.
-    fn replace(&mut self, start: usize, end: usize) {
-        self.out.push_str(&self.text[self.copied..start]);
-        self.out.push('"');
-        self.out.push_str(REDACTED);
-        self.out.push('"');
-        self.copied = end;
-        self.passed.is_changed = true;
-    }
-
-    /// Leaves out the member whose value ends at `end`. It is never an object's first.
-    fn drop_member(&mut self, end: usize) {
-        self.out
-            .push_str(&self.text[self.copied..self.key.separator.max(self.copied)]);
-        self.copied = end;
-        self.passed.is_changed = true;
-    }
-
     /// `expected` completes "expected ..".
     #[cold]
     fn wrong(&mut self, expected: &'static str) -> Stop {
@@ -476,54 +414,4 @@ impl Pass<'_> {
         };
         Reject::new(code, detail)
     }
-}
-
-/// Undoes the escapes of a string's inside, which must be valid. A lone surrogate becomes U+FFFD.
-pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'\\', raw.as_bytes()) else {
-        return Cow::Borrowed(raw);
-    };
-    let mut text = String::with_capacity(raw.len());
-    text.push_str(&raw[..first]);
-    let mut rest = &raw[first..];
-    while let Some(escape) = rest.as_bytes().get(1) {
-        let mut length = 2;
-        match escape {
-            b'b' => text.push('\u{8}'),
-            b'f' => text.push('\u{c}'),
-            b'n' => text.push('\n'),
-            b'r' => text.push('\r'),
-            b't' => text.push('\t'),
-            b'u' => {
-                let (character, units) = code_point(rest);
-                text.push(character);
-                length = 6 * units;
-            }
-            other => text.push(char::from(*other)),
-        }
-        rest = &rest[length..];
-        let next = memchr::memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
-        text.push_str(&rest[..next]);
-        rest = &rest[next..];
-    }
-    Cow::Owned(text)
-}
-
-/// Reads one character from one `\uXXXX`, or from two that are a surrogate pair; returns how many it took.
-fn code_point(text: &str) -> (char, usize) {
-    let unit = |at: usize| {
-        let escape = text.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(escape, 16).ok()
-    };
-    let first = unit(0).unwrap_or(0xFFFD);
-    let pair = [first, unit(6).unwrap_or(0)];
-    match char::decode_utf16(pair).next() {
-        Some(Ok(character)) => (character, character.len_utf16()),
-        _ => (char::REPLACEMENT_CHARACTER, 1),
-    }
-}
-
-/// Returns the text as a JSON string, quotes included.
-pub(super) fn escape(text: &str) -> String {
-    serde_json::to_string(text).expect("a string can always be written")
 }

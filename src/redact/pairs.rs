@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::json::{REDACTED, unescape};
+use super::escape::unescape;
+use super::json::REDACTED;
 use super::{names, scan};
 
 /// Returns the text with such values replaced, or `None` if there are none.
@@ -107,7 +108,8 @@ impl Reader<'_> {
     }
 
     fn object(&mut self) {
-        let mut members = Vec::new();
+        let mut names = 0;
+        let mut candidates = Vec::new();
         self.at += 1;
         while self.peek() == Some(b'"') {
             let key = self.string();
@@ -115,30 +117,34 @@ impl Reader<'_> {
             self.peek();
             self.at += 1; // the colon
             let value = self.value(key.as_bytes());
-            members.push((key, value));
+            names += usize::from(value.is_name);
+            if !value.is_harmless && names::holds_pair_value(key.as_bytes()) {
+                candidates.push(value);
+            }
             if self.peek() == Some(b',') {
                 self.at += 1;
             }
         }
         self.at += 1;
-        let names = members.iter().filter(|(_, value)| value.is_name).count();
-        if names == 0 {
-            return;
-        }
-        for (key, value) in members {
-            let other_names = names - usize::from(value.is_name);
-            if other_names > 0 && !value.is_harmless && names::holds_pair_value(key.as_bytes()) {
-                self.secrets.push(value.range);
-            }
-        }
+        let is_secret = |value: &Value| names > usize::from(value.is_name);
+        let secrets = candidates.into_iter().filter(is_secret);
+        self.secrets.extend(secrets.map(|value| value.range));
     }
 
     /// A list of two is taken for a header, unless it is the parts of a path.
     fn array(&mut self, key: &[u8]) {
-        let mut elements = Vec::new();
+        let mut length = 0;
+        let mut has_name = false;
+        let mut second = None;
         self.at += 1;
         while !matches!(self.peek(), Some(b']') | None) {
-            elements.push(self.value(key));
+            let value = self.value(key);
+            match length {
+                0 => has_name = value.is_name,
+                1 if !value.is_harmless => second = Some(value.range),
+                _ => {}
+            }
+            length += 1;
             if self.peek() == Some(b',') {
                 self.at += 1;
             }
@@ -149,12 +155,8 @@ impl Reader<'_> {
                 .windows(part.len())
                 .any(|window| window == *part)
         });
-        if let [name, value] = elements.as_slice()
-            && name.is_name
-            && !value.is_harmless
-            && !is_path
-        {
-            self.secrets.push(value.range.clone());
+        if length == 2 && has_name && !is_path {
+            self.secrets.extend(second);
         }
     }
 }

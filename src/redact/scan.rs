@@ -35,7 +35,7 @@ fn is_delimiter(byte: u8) -> bool {
 #[inline(always)]
 fn notable_marks(word: u64) -> u64 {
     let low = word.wrapping_sub(ONES * u64::from(b'\''));
-    let backslash = (word ^ ONES * u64::from(b'\\')).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
     let ascii = word & !HIGHS;
     let from_colon = ascii + ONES * u64::from(0x80 - b':');
     let past_question_mark = ascii + ONES * u64::from(0x7F - b'?');
@@ -46,8 +46,8 @@ fn notable_marks(word: u64) -> u64 {
 #[inline(always)]
 fn delimiter_marks(word: u64) -> u64 {
     // With one bit flipped, the quote comes next to the control characters.
-    let low = (word ^ ONES * 2).wrapping_sub(ONES * 0x21);
-    let backslash = (word ^ ONES * u64::from(b'\\')).wrapping_sub(ONES);
+    let low = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
     (low | backslash) & !word & HIGHS
 }
 

@@ -237,22 +237,21 @@ fn end_of_line(bytes: &[u8], at: usize) -> usize {
 /// The extent of a value without quotes. Punctuation ends it only where something else begins after it.
 pub(super) fn bare(text: &str, at: usize) -> Range<usize> {
     let bytes = text.as_bytes();
-    let skipped = if text[at..].starts_with(REDACTED) {
-        REDACTED.len()
-    } else {
-        0
-    };
-    let mut end = at + skipped;
-    while end < bytes.len() && !ends_bare(bytes, end) {
-        end += 1;
+    let mut word = at;
+    loop {
+        let is_redacted = text[word..].starts_with(REDACTED);
+        let mut end = word + if is_redacted { REDACTED.len() } else { 0 };
+        while end < bytes.len() && !ends_bare(bytes, end) {
+            end += 1;
+        }
+        let is_scheme = ["basic", "bearer", "digest"]
+            .iter()
+            .any(|scheme| text[word..end].eq_ignore_ascii_case(scheme));
+        if !is_scheme || bytes.get(end) != Some(&b' ') {
+            return at..end;
+        }
+        word = skip_blank(text, end);
     }
-    let is_scheme = ["basic", "bearer", "digest"]
-        .iter()
-        .any(|scheme| text[at..end].eq_ignore_ascii_case(scheme));
-    if is_scheme && bytes.get(end) == Some(&b' ') {
-        return at..bare(text, skip_blank(text, end)).end;
-    }
-    at..end
 }
 
 fn ends_bare(bytes: &[u8], at: usize) -> bool {
