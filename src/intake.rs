@@ -86,7 +86,11 @@ impl Intake {
             Some(value) => value,
         };
         if value.len() > self.message_bytes_max {
-            let raw = format!("[{} bytes, sha256 {}]", value.len(), hex::encode(Sha256::digest(value)));
+            let raw = format!(
+                "[{} bytes, sha256 {}]",
+                value.len(),
+                hex::encode(Sha256::digest(value))
+            );
             let detail = format!(
                 "the message has {} bytes, consume.message_bytes_max allows {}",
                 value.len(),

@@ -7,6 +7,7 @@ pub mod table;
 pub mod vendor;
 pub mod redact;
 pub mod decode;
+pub mod schema;
 pub mod metrics;
 pub mod intake;
 pub mod source;

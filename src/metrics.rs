@@ -52,7 +52,9 @@ impl Metrics {
         };
         let commit_seconds = HistogramVec::new(
             HistogramOpts::new("tapetrail_commit_seconds", "Time of one commit to the lake")
-                .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0]),
+                .buckets(vec![
+                    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
+                ]),
             &["stream"],
         );
         Metrics {
@@ -92,7 +94,11 @@ impl Metrics {
                 &["topic", "partition"],
             ),
             commit_seconds: register(&registry, commit_seconds.expect("buckets are right")),
-            commit_rows: counter("tapetrail_committed_rows_total", "Rows in the lake", &["stream"]),
+            commit_rows: counter(
+                "tapetrail_committed_rows_total",
+                "Rows in the lake",
+                &["stream"],
+            ),
             commit_failures: counter(
                 "tapetrail_commit_failures_total",
                 "Tries to write or commit that the store refused; each is tried again",
@@ -152,11 +158,16 @@ impl Metrics {
     /// Returns why the process is not ready; empty when it is.
     pub fn why_unready(&self) -> Vec<String> {
         let causes = self.causes();
-        causes.iter().map(|(cause, why)| format!("{cause}: {why}")).collect()
+        causes
+            .iter()
+            .map(|(cause, why)| format!("{cause}: {why}"))
+            .collect()
     }
 
     fn causes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.unready.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.unready
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

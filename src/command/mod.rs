@@ -1,18 +1,25 @@
 //! The command line: one file a command. A command wires rooms and chooses a renderer.
 
+mod check;
+pub mod consume;
 mod detect;
+mod import;
 pub mod output;
 mod sql;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::lake::store::Location;
+use crate::lake::table::Lake;
 
 /// Where did the recording go, and which of our own calls sent it there?
 ///
@@ -39,8 +46,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Consume(consume::ConsumeArgs),
+    Import(import::ImportArgs),
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),
+    Check(check::Args),
 }
 
 /// How rows are printed on stdout.
@@ -60,6 +70,42 @@ pub struct Context {
     /// Root of the lake as given; `./lake` by default.
     pub lake: String,
     pub clock: Clock,
+    /// How often `-v` was given.
+    pub verbose: u8,
+}
+
+impl Context {
+    /// Opens the lake's store; creates nothing.
+    pub fn lake(&self) -> Result<Lake> {
+        let location = Location::open(&self.lake, self.config.durability)?;
+        Ok(Lake::new(location))
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Sends log lines to stderr. `RUST_LOG` decides when it is set, else the number of `-v`.
+pub fn start_logging(format: LogFormat, verbose: u8) {
+    let level = match verbose {
+        0 => "info,deltalake_core=error,delta_kernel=error,buoyant_kernel=error",
+        1 => "info,tapetrail=debug,kafka=debug",
+        _ => "debug,tapetrail=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // Logging may run already where a command calls another.
+    let _ = match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
 }
 
 /// How a command ended, when it could do its work.
@@ -83,10 +129,14 @@ impl Cli {
             config,
             lake,
             clock: Clock::system(),
+            verbose: self.verbose,
         };
         match self.command {
+            Command::Consume(args) => consume::run(args, context),
+            Command::Import(args) => import::run(args, context),
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
+            Command::Check(args) => check::run(args, &context),
         }
     }
 }

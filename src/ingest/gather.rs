@@ -99,7 +99,13 @@ pub(super) struct PartitionState {
 }
 
 impl StreamState {
-    pub fn new(stream: Stream, topic: String, cluster: String, epoch: i64, jobs: UnboundedSender<Job>) -> Self {
+    pub fn new(
+        stream: Stream,
+        topic: String,
+        cluster: String,
+        epoch: i64,
+        jobs: UnboundedSender<Job>,
+    ) -> Self {
         StreamState {
             stream,
             topic,
@@ -126,7 +132,13 @@ impl StreamState {
     /// Returns the state of the epoch after this one.
     pub fn next_epoch(&self) -> StreamState {
         let (topic, cluster) = (self.topic.clone(), self.cluster.clone());
-        let mut next = StreamState::new(self.stream, topic, cluster, self.epoch + 1, self.jobs.clone());
+        let mut next = StreamState::new(
+            self.stream,
+            topic,
+            cluster,
+            self.epoch + 1,
+            self.jobs.clone(),
+        );
         next.announces_epoch = true;
         next
     }
@@ -178,11 +190,19 @@ impl Gathering {
         let bytes_before = state.rows.bytes();
         if arrival.offset > partition.next {
             // The broker gave everything it has from `next` on, and would have refused an offset it lacks.
-            let from = Origin { offset: partition.next, ..origin.clone() };
+            let from = Origin {
+                offset: partition.next,
+                ..origin.clone()
+            };
             let detail = "the broker holds no message at these offsets: transaction markers, aborted transactions or compaction";
-            state.rows.push_gap(&from, arrival.offset, "no_message", detail);
+            state
+                .rows
+                .push_gap(&from, arrival.offset, "no_message", detail);
             self.totals.gaps += 1;
-            self.metrics.rows.with_label_values(&[state.stream.stem(), "gap"]).inc();
+            self.metrics
+                .rows
+                .with_label_values(&[state.stream.stem(), "gap"])
+                .inc();
         }
         let left = self.intake.take(&mut state.rows, &origin, &arrival.message);
         let range = state.ranges.entry(arrival.partition).or_insert(Range {
@@ -230,13 +250,17 @@ impl Gathering {
                 .opened
                 .is_some_and(|opened| now.duration_since(opened) >= self.settings.commit_interval);
             let fill = state.uncommitted_bytes as f64 / commit_bytes as f64;
-            self.metrics.batch_fill.with_label_values(&[state.stream.stem()]).set(fill);
+            self.metrics
+                .batch_fill
+                .with_label_values(&[state.stream.stem()])
+                .set(fill);
             if is_old || state.uncommitted_bytes >= commit_bytes {
                 self.commit(index);
             }
         }
         if !self.has_room() && self.in_flight == 0 {
-            let largest = (0..self.streams.len()).max_by_key(|&index| self.streams[index].rows.bytes());
+            let largest =
+                (0..self.streams.len()).max_by_key(|&index| self.streams[index].rows.bytes());
             if let Some(index) = largest {
                 self.seal(index);
             }
@@ -259,7 +283,11 @@ impl Gathering {
             .collect();
         if std::mem::take(&mut state.announces_epoch) {
             let before = state.epoch - 1;
-            let range = Range { from: before, to: state.epoch, is_first: before == 0 };
+            let range = Range {
+                from: before,
+                to: state.epoch,
+                is_first: before == 0,
+            };
             ranges.insert(AppId::epoch(&state.cluster, &state.topic), range);
         }
         let portion = Portion {
@@ -280,7 +308,9 @@ impl Gathering {
         if state.opened.take().is_some() {
             state.uncommitted_bytes = 0;
             state.outstanding += 1;
-            let _ = state.jobs.send(Job::Commit { generation: state.generation });
+            let _ = state.jobs.send(Job::Commit {
+                generation: state.generation,
+            });
         }
     }
 
@@ -301,18 +331,27 @@ impl Gathering {
     fn on_done(&mut self, done: Done, kafka: &dyn Offsets, wait: bool) {
         match done {
             Done::Released { bytes } => self.in_flight -= bytes,
-            Done::Committed { stream, ranges, rows, version, took } => {
+            Done::Committed {
+                stream,
+                ranges,
+                rows,
+                version,
+                took,
+            } => {
                 self.totals.commits += 1;
                 self.totals.committed_rows += rows as u64;
                 tracing::info!(%stream, version, rows, partitions = ranges.len(), took_ms = took.as_millis() as u64, "committed");
-                let Some(state) = self.streams.iter_mut().find(|state| state.stream == stream) else {
+                let Some(state) = self.streams.iter_mut().find(|state| state.stream == stream)
+                else {
                     return;
                 };
                 state.outstanding = state.outstanding.saturating_sub(1);
                 let mut offsets = Vec::new();
                 for partition in state.partitions.keys().copied().collect::<Vec<_>>() {
                     let app_id = state.app_id(partition);
-                    let Some(range) = ranges.get(&app_id) else { continue };
+                    let Some(range) = ranges.get(&app_id) else {
+                        continue;
+                    };
                     let topic = state.topic.clone();
                     if let Some(held) = state.partitions.get_mut(&partition) {
                         held.committed = Some(range.to);
@@ -325,10 +364,21 @@ impl Gathering {
                     kafka.commit(&offsets, wait);
                 }
             }
-            Done::Fenced { stream, generation, why } => {
+            Done::Fenced {
+                stream,
+                generation,
+                why,
+            } => {
                 tracing::warn!(%stream, why, "another consumer committed these offsets; the batch is dropped and read again");
-                self.metrics.fenced.with_label_values(&[stream.stem()]).inc();
-                for state in self.streams.iter_mut().filter(|state| state.stream == stream) {
+                self.metrics
+                    .fenced
+                    .with_label_values(&[stream.stem()])
+                    .inc();
+                for state in self
+                    .streams
+                    .iter_mut()
+                    .filter(|state| state.stream == stream)
+                {
                     if state.generation == generation {
                         state.generation += 1;
                         state.outstanding = 0;
@@ -365,7 +415,11 @@ impl Gathering {
     }
 
     /// Returns where to start each partition of an assignment.
-    pub fn assign(&mut self, kafka: &dyn Offsets, partitions: &[TopicPartition]) -> Vec<Option<i64>> {
+    pub fn assign(
+        &mut self,
+        kafka: &dyn Offsets,
+        partitions: &[TopicPartition],
+    ) -> Vec<Option<i64>> {
         self.assigned_once = true;
         if !partitions.is_empty() {
             self.metrics.ready("assignment");
@@ -387,7 +441,12 @@ impl Gathering {
     }
 
     /// Reads the stored offsets of partitions and notes where each goes on; none for those that must not be read.
-    pub fn place(&mut self, kafka: &dyn Offsets, index: usize, partitions: &[i32]) -> Vec<Option<i64>> {
+    pub fn place(
+        &mut self,
+        kafka: &dyn Offsets,
+        index: usize,
+        partitions: &[i32],
+    ) -> Vec<Option<i64>> {
         if partitions.is_empty() {
             return Vec::new();
         }
@@ -410,7 +469,9 @@ impl Gathering {
     /// Asks a writer for offsets; waits as long as the process is not told to stop.
     fn stored(&self, index: usize, app_ids: Vec<AppId>) -> Option<Vec<Option<i64>>> {
         let (reply, answer) = channel();
-        let _ = self.streams[index].jobs.send(Job::Stored { app_ids, reply });
+        let _ = self.streams[index]
+            .jobs
+            .send(Job::Stored { app_ids, reply });
         loop {
             match answer.recv_timeout(TICK) {
                 Ok(offsets) => return Some(offsets),
@@ -429,7 +490,10 @@ impl Gathering {
         is_known_topic: bool,
     ) -> Option<i64> {
         let state = &mut self.streams[index];
-        let at = TopicPartition { topic: state.topic.clone(), partition: number };
+        let at = TopicPartition {
+            topic: state.topic.clone(),
+            partition: number,
+        };
         let labels = [at.topic.clone(), number.to_string()];
         let mut partition = PartitionState {
             next: 0,
@@ -443,30 +507,39 @@ impl Gathering {
         };
         let watermarks = kafka.watermarks(&at);
         let place = match (stored, watermarks) {
-            (Some(stored), Ok(Watermarks { low, .. })) if stored < low => match self.settings.on_gap {
-                OnGap::Accept => {
-                    let origin = Origin {
-                        topic: state.topic.as_str().into(),
-                        partition: Some(number),
-                        offset: stored,
-                        source_id: Some(state.source_id.as_str().into()),
-                        ..Origin::default()
-                    };
-                    let detail = format!(
-                        "the operator accepted that the {} offsets before {low} are lost: the topic's retention removed them before they were consumed",
+            (Some(stored), Ok(Watermarks { low, .. })) if stored < low => {
+                match self.settings.on_gap {
+                    OnGap::Accept => {
+                        let origin = Origin {
+                            topic: state.topic.as_str().into(),
+                            partition: Some(number),
+                            offset: stored,
+                            source_id: Some(state.source_id.as_str().into()),
+                            ..Origin::default()
+                        };
+                        let detail = format!(
+                            "the operator accepted that the {} offsets before {low} are lost: the topic's retention removed them before they were consumed",
+                            low - stored
+                        );
+                        state.rows.push_gap(&origin, low, "accepted_loss", &detail);
+                        state.ranges.insert(
+                            number,
+                            Range {
+                                from: stored,
+                                to: low,
+                                is_first: false,
+                            },
+                        );
+                        state.opened.get_or_insert(self.clock.instant());
+                        self.totals.gaps += 1;
+                        Ok(low)
+                    }
+                    OnGap::Stop => Err(format!(
+                        "the lake goes on at offset {stored}, but the topic's retention removed everything before {low}: {} messages are lost; set consume.on_gap = \"accept\" (or pass --accept-gap) to go on and record the gap",
                         low - stored
-                    );
-                    state.rows.push_gap(&origin, low, "accepted_loss", &detail);
-                    state.ranges.insert(number, Range { from: stored, to: low, is_first: false });
-                    state.opened.get_or_insert(self.clock.instant());
-                    self.totals.gaps += 1;
-                    Ok(low)
+                    )),
                 }
-                OnGap::Stop => Err(format!(
-                    "the lake goes on at offset {stored}, but the topic's retention removed everything before {low}: {} messages are lost; set consume.on_gap = \"accept\" (or pass --accept-gap) to go on and record the gap",
-                    low - stored
-                )),
-            },
+            }
             (Some(stored), Ok(Watermarks { high, .. })) if stored > high => Err(format!(
                 "the lake goes on at offset {stored}, but the partition ends at {high}: the topic was made anew or shortened; pass --new-epoch {} to consume it from its start as a new epoch",
                 state.topic
@@ -475,7 +548,11 @@ impl Gathering {
             (Some(stored), _) => Ok(stored),
             (None, Ok(watermarks)) => {
                 // A partition that joined a known topic is read from its start: none of it is old news.
-                let start = if is_known_topic { Start::Earliest } else { self.start };
+                let start = if is_known_topic {
+                    Start::Earliest
+                } else {
+                    self.start
+                };
                 match start {
                     Start::Earliest => Ok(watermarks.low),
                     Start::Latest => Ok(watermarks.high),
@@ -494,7 +571,8 @@ impl Gathering {
             }
             Err(why) => {
                 tracing::error!(partition = %at, "{why}");
-                self.metrics.unready(&format!("partition {at}"), why.clone());
+                self.metrics
+                    .unready(&format!("partition {at}"), why.clone());
                 partition.is_stopped = true;
                 self.stopped.insert(at.clone(), why);
                 None
@@ -502,7 +580,9 @@ impl Gathering {
         };
         partition.tell(&self.metrics, &at);
         self.streams[index].partitions.insert(number, partition);
-        self.metrics.stopped_partitions.set(self.stopped.len() as i64);
+        self.metrics
+            .stopped_partitions
+            .set(self.stopped.len() as i64);
         outcome
     }
 
@@ -525,7 +605,10 @@ impl Gathering {
             self.drain(source, |state| state.topic == topic);
             let mut refused = Vec::new();
             for (&partition, held) in &self.streams[index].partitions {
-                let at = TopicPartition { topic: topic.clone(), partition };
+                let at = TopicPartition {
+                    topic: topic.clone(),
+                    partition,
+                };
                 let watermarks = source.watermarks(&at)?;
                 if !held.is_stopped && !(watermarks.low..=watermarks.high).contains(&held.next) {
                     refused.push(partition);
@@ -536,13 +619,21 @@ impl Gathering {
         Ok(())
     }
 
-    fn seek_to_stored(&mut self, source: &KafkaSource, index: usize, numbers: &[i32]) -> Result<()> {
+    fn seek_to_stored(
+        &mut self,
+        source: &KafkaSource,
+        index: usize,
+        numbers: &[i32],
+    ) -> Result<()> {
         let starts = self.place(source, index, numbers);
         let topic = &self.streams[index].topic;
         let placed = numbers.iter().zip(starts);
         let offsets: Vec<(TopicPartition, i64)> = placed
             .filter_map(|(&partition, start)| {
-                let at = TopicPartition { topic: topic.clone(), partition };
+                let at = TopicPartition {
+                    topic: topic.clone(),
+                    partition,
+                };
                 start.map(|start| (at, start))
             })
             .collect();
@@ -584,7 +675,9 @@ impl Gathering {
     pub fn revoke(&mut self, kafka: &dyn Offsets, partitions: &[TopicPartition]) {
         let is_affected = |state: &StreamState| partitions.iter().any(|at| at.topic == state.topic);
         if !self.drain(kafka, is_affected) {
-            tracing::warn!("the lake did not take the last batch in time; the next owner reads it again");
+            tracing::warn!(
+                "the lake did not take the last batch in time; the next owner reads it again"
+            );
         }
         for state in &mut self.streams {
             for at in partitions.iter().filter(|at| at.topic == state.topic) {
@@ -595,14 +688,20 @@ impl Gathering {
             self.stopped.remove(at);
             self.metrics.ready(&format!("partition {at}"));
         }
-        self.metrics.stopped_partitions.set(self.stopped.len() as i64);
+        self.metrics
+            .stopped_partitions
+            .set(self.stopped.len() as i64);
     }
 
     /// Notes the ends of partitions for lag and for `--stop-at-end`.
     pub fn note_ends(&mut self, ends: &[(TopicPartition, End)]) {
         for (at, end) in ends {
-            let state = self.streams.iter_mut().find(|state| state.topic == at.topic);
-            if let Some(partition) = state.and_then(|state| state.partitions.get_mut(&at.partition)) {
+            let state = self
+                .streams
+                .iter_mut()
+                .find(|state| state.topic == at.topic);
+            if let Some(partition) = state.and_then(|state| state.partitions.get_mut(&at.partition))
+            {
                 partition.end = Some(*end);
                 partition.tell(&self.metrics, at);
             }
@@ -614,7 +713,10 @@ impl Gathering {
         self.assigned_once
             && self.streams.iter().all(|state| {
                 state.partitions.iter().all(|(&number, partition)| {
-                    let at = TopicPartition { topic: state.topic.clone(), partition: number };
+                    let at = TopicPartition {
+                        topic: state.topic.clone(),
+                        partition: number,
+                    };
                     let target = self.targets.get(&at).copied().unwrap_or(0);
                     // At the end of a partition that ends in transaction markers no message comes any more.
                     let eof = partition.end.and_then(|end| end.eof).unwrap_or(-1);
@@ -637,12 +739,21 @@ impl PartitionState {
     fn tell(&self, metrics: &Metrics, at: &TopicPartition) {
         let labels = [at.topic.clone(), at.partition.to_string()];
         if let Some(committed) = self.committed {
-            metrics.stored_offset.with_label_values(&labels).set(committed);
+            metrics
+                .stored_offset
+                .with_label_values(&labels)
+                .set(committed);
             if let Some(end) = self.end {
-                metrics.lag.with_label_values(&labels).set((end.high - committed).max(0));
+                metrics
+                    .lag
+                    .with_label_values(&labels)
+                    .set((end.high - committed).max(0));
             }
         } else if let Some(end) = self.end {
-            metrics.lag.with_label_values(&labels).set((end.high - self.next).max(0));
+            metrics
+                .lag
+                .with_label_values(&labels)
+                .set((end.high - self.next).max(0));
         }
         if self.latest[2] > Micros::MIN {
             let watermark = self.latest[2] as f64 / 1e6;

@@ -27,8 +27,8 @@ use crate::metrics::Metrics;
 use crate::source::kafka::{
     Assignee, End, KafkaSource, Offsets, Polled, Start, TopicPartition, timestamp,
 };
-use gather::{Arrival, Gathering, StreamState, TICK};
 pub use gather::Totals;
+use gather::{Arrival, Gathering, StreamState, TICK};
 use writer::Writer;
 
 /// What one run of the consumer is asked to do.
@@ -81,7 +81,13 @@ pub fn run(
             abandon: abandon.clone(),
         };
         tokio::spawn(writer.run());
-        streams.push(StreamState::new(stream, topic, cluster.clone(), epoch, jobs));
+        streams.push(StreamState::new(
+            stream,
+            topic,
+            cluster.clone(),
+            epoch,
+            jobs,
+        ));
     }
     drop(tell);
     begin_epochs(&source, &mut streams, run)?;
@@ -118,7 +124,9 @@ pub fn run(
         );
     }
     shared.with(|gathering| match gathering.stopped.first_key_value() {
-        Some((partition, why)) if run.stop_at_end => bail!("partition {partition} was not read: {why}"),
+        Some((partition, why)) if run.stop_at_end => {
+            bail!("partition {partition} was not read: {why}")
+        }
         _ => Ok(gathering.totals),
     })
 }
@@ -201,8 +209,14 @@ fn cluster_id(
             return Ok(Some(cluster));
         }
         if !is_told {
-            tracing::warn!(brokers = config.kafka.brokers, "no broker answers; check kafka.brokers; trying on");
-            metrics.unready("broker", format!("no broker answers at {}", config.kafka.brokers));
+            tracing::warn!(
+                brokers = config.kafka.brokers,
+                "no broker answers; check kafka.brokers; trying on"
+            );
+            metrics.unready(
+                "broker",
+                format!("no broker answers at {}", config.kafka.brokers),
+            );
             is_told = true;
         }
     }
@@ -223,7 +237,11 @@ fn begin_epochs(source: &KafkaSource, streams: &mut [StreamState], run: &Run) ->
             let _ = state.jobs.send(writer::Job::Stored { app_ids, reply });
             let stored = answer.recv().context("the lake could not be read")?;
             let high = source.watermarks(at)?.high;
-            is_anew |= stored.first().copied().flatten().is_some_and(|stored| stored > high);
+            is_anew |= stored
+                .first()
+                .copied()
+                .flatten()
+                .is_some_and(|stored| stored > high);
         }
         if !is_anew {
             bail!(
@@ -267,11 +285,16 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Gathering>> {
-        self.gathering.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.gathering
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Gathering) -> T) -> T {
-        act(self.lock().as_mut().expect("gathering began before the first poll"))
+        act(self
+            .lock()
+            .as_mut()
+            .expect("gathering began before the first poll"))
     }
 
     fn take(&self, message: &BorrowedMessage<'_>) {
@@ -289,7 +312,10 @@ impl Shared {
         };
         let topic = message.topic();
         self.with(|gathering| {
-            let index = gathering.streams.iter().position(|state| state.topic == topic);
+            let index = gathering
+                .streams
+                .iter()
+                .position(|state| state.topic == topic);
             if let Some(index) = index {
                 gathering.take(index, &arrival);
             }
@@ -300,14 +326,22 @@ impl Shared {
 impl Assignee for Shared {
     fn assign(&self, kafka: &dyn Offsets, partitions: &[TopicPartition]) -> Vec<Option<i64>> {
         self.with(|gathering| {
-            gathering.metrics.rebalances.with_label_values(&["assign"]).inc();
+            gathering
+                .metrics
+                .rebalances
+                .with_label_values(&["assign"])
+                .inc();
             gathering.assign(kafka, partitions)
         })
     }
 
     fn revoke(&self, kafka: &dyn Offsets, partitions: &[TopicPartition]) {
         self.with(|gathering| {
-            gathering.metrics.rebalances.with_label_values(&["revoke"]).inc();
+            gathering
+                .metrics
+                .rebalances
+                .with_label_values(&["revoke"])
+                .inc();
             gathering.revoke(kafka, partitions);
         });
     }
@@ -316,7 +350,9 @@ impl Assignee for Shared {
         if let Some(gathering) = self.lock().as_mut() {
             match is_connected {
                 true => gathering.metrics.ready("broker"),
-                false => gathering.metrics.unready("broker", "no broker is connected"),
+                false => gathering
+                    .metrics
+                    .unready("broker", "no broker is connected"),
             }
             gathering.note_ends(ends);
         }

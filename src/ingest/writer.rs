@@ -141,7 +141,10 @@ impl Writer {
                 }
             };
             self.store_answers();
-            self.metrics.file_bytes.with_label_values(&[stream.stem()]).inc_by(bytes as u64);
+            self.metrics
+                .file_bytes
+                .with_label_values(&[stream.stem()])
+                .inc_by(bytes as u64);
             pending.adds.push(add);
         }
         pending.extend_ranges(portion.ranges);
@@ -166,8 +169,14 @@ impl Writer {
         let stream = self.ledger.stream();
         let took = self.clock.elapsed(started);
         let label = [stream.stem()];
-        self.metrics.commit_seconds.with_label_values(&label).observe(took.as_secs_f64());
-        self.metrics.commit_rows.with_label_values(&label).inc_by(rows as u64);
+        self.metrics
+            .commit_seconds
+            .with_label_values(&label)
+            .observe(took.as_secs_f64());
+        self.metrics
+            .commit_rows
+            .with_label_values(&label)
+            .inc_by(rows as u64);
         self.tell(Done::Committed {
             stream,
             ranges: std::mem::take(pending).ranges,
@@ -207,8 +216,12 @@ impl Writer {
         let stream = self.ledger.stream();
         let delay = backoff(*attempt);
         tracing::warn!(%stream, attempt = *attempt, retry_in_ms = delay.as_millis() as u64, %error, "the lake refuses a write");
-        self.metrics.commit_failures.with_label_values(&[stream.stem()]).inc();
-        self.metrics.unready(&store_cause(stream), error.to_string());
+        self.metrics
+            .commit_failures
+            .with_label_values(&[stream.stem()])
+            .inc();
+        self.metrics
+            .unready(&store_cause(stream), error.to_string());
         tokio::select! {
             () = tokio::time::sleep(delay) => Ok(()),
             () = self.abandon.cancelled() => Err(Stop::Abandoned),

@@ -88,7 +88,10 @@ impl Batch {
                 }
                 Entry::Occupied(mut entry) => {
                     let held = entry.get_mut();
-                    assert_eq!(held.to, range.from, "ranges of one partition follow each other");
+                    assert_eq!(
+                        held.to, range.from,
+                        "ranges of one partition follow each other"
+                    );
                     held.to = range.to;
                 }
             }

@@ -121,18 +121,36 @@ fn is_separator(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b' ' | b'.')
 }
 
-#[cold]
 fn classify_exactly(name: &[u8]) -> Kind {
+    const NAME_BYTES_MAX: usize = 64;
     if name == FINGERPRINT.as_bytes() {
         return Kind::Fingerprint;
     }
-    let letters = name.iter().filter(|byte| !is_separator(**byte));
-    let letters: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
+    // Keys are short; only a longer one needs memory of its own.
+    let mut short = [0; NAME_BYTES_MAX];
+    let mut long = Vec::new();
+    let letters = if name.len() <= NAME_BYTES_MAX {
+        &mut short[..name.len()]
+    } else {
+        long.resize(name.len(), 0);
+        long.as_mut_slice()
+    };
+    let mut length = 0;
+    for byte in name.iter().filter(|byte| !is_separator(**byte)) {
+        letters[length] = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    let letters = &letters[..length];
     if letters == b"accesskey" {
         return Kind::AccessKey;
     }
-    let contains = |word: &&str| memchr::memmem::find(&letters, word.as_bytes()).is_some();
-    if WORDS.iter().any(|word| contains(&word)) {
+    let begins_word = |start: usize| {
+        WORDS
+            .iter()
+            .any(|word| letters[start..].starts_with(word.as_bytes()))
+    };
+    let is_first = |byte: &u8| matches!(byte, b's' | b't' | b'p' | b'c' | b'a' | b'r');
+    if (0..length).any(|start| is_first(&letters[start]) && begins_word(start)) {
         return Kind::Secret;
     }
     Kind::Plain
@@ -142,12 +160,33 @@ fn classify_exactly(name: &[u8]) -> Kind {
 /// one of the three trigrams in them starts at a multiple of three.
 const SAMPLES: [&str; 27] = [
     "secre", "token", "passw", "pass_", "pass-", "pass ", "pass.", "passp", "reden", "acces",
-    "apike", "api_k", "api-k", "api k", "api.k", "priva", "signa", "autho", "rtmpu", "rtmp_",
-    "rtmp-", "rtmp.", "apida", "api_d", "api-d", "api.d", "cooki",
+    "pikey", "pi_ke", "pi-ke", "pi ke", "pi.ke", "priva", "signa", "autho", "rtmpu", "rtmp_",
+    "rtmp-", "rtmp.", "pidat", "pi_da", "pi-da", "pi.da", "cooki",
 ];
 
 /// One bit for each trigram of [`SAMPLES`], letters folded to five bits.
 static TRIGRAMS: [u64; 512] = trigrams();
+
+const SAMPLE_BYTES: usize = 5;
+
+/// [`SAMPLES`], letters folded to five bits.
+const FOLDED_SAMPLES: [u32; SAMPLES.len()] = {
+    let mut folded = [0; SAMPLES.len()];
+    let mut sample = 0;
+    while sample < SAMPLES.len() {
+        folded[sample] = match SAMPLES[sample].as_bytes().first_chunk() {
+            Some(bytes) => fold_sample(bytes),
+            None => panic!("each sample has five bytes"),
+        };
+        sample += 1;
+    }
+    folded
+};
+
+const fn fold_sample(bytes: &[u8; SAMPLE_BYTES]) -> u32 {
+    let [first, second, third, fourth, fifth] = *bytes;
+    fold(first, second, third) as u32 | (fourth as u32 & 31) << 15 | (fifth as u32 & 31) << 20
+}
 
 const fn trigrams() -> [u64; 512] {
     let mut table = [0; 512];
@@ -170,12 +209,33 @@ const fn fold(first: u8, second: u8, third: u8) -> usize {
     (first as usize & 31) | (second as usize & 31) << 5 | (third as usize & 31) << 10
 }
 
-/// Tells fast that no word of [`WORDS`] is in the bytes; `true` means only that one may be.
 #[inline]
-pub(super) fn may_contain_word(bytes: &[u8]) -> bool {
-    bytes.chunks_exact(3).any(|trigram| {
-        let index = fold(trigram[0], trigram[1], trigram[2]);
-        TRIGRAMS[index >> 6] >> (index & 63) & 1 == 1
+fn is_sampled(trigram: &[u8]) -> bool {
+    let index = fold(trigram[0], trigram[1], trigram[2]);
+    TRIGRAMS[index >> 6] >> (index & 63) & 1 == 1
+}
+
+/// Tells fast that no word is in a name; `true` means only that one may be.
+#[inline]
+fn may_contain_word(name: &[u8]) -> bool {
+    name.chunks_exact(3).any(is_sampled)
+}
+
+/// Tells almost surely whether a word of [`WORDS`] is in a text; never `false` if one is.
+#[inline]
+pub(super) fn contains_word(text: &[u8]) -> bool {
+    text.chunks_exact(3)
+        .enumerate()
+        .any(|(chunk, trigram)| is_sampled(trigram) && is_sample_around(text, 3 * chunk))
+}
+
+#[cold]
+fn is_sample_around(text: &[u8], at: usize) -> bool {
+    (at.saturating_sub(2)..=at).any(|start| {
+        let window = text
+            .get(start..start + SAMPLE_BYTES)
+            .and_then(<[u8]>::first_chunk);
+        window.is_some_and(|window| FOLDED_SAMPLES.contains(&fold_sample(window)))
     })
 }
 
@@ -249,6 +309,12 @@ mod tests {
         }
         assert_eq!(classify(b"access_key_fingerprint"), Kind::Fingerprint);
         assert_eq!(classify(b"accessKeyFingerprint"), Kind::Secret);
+    }
+
+    #[test]
+    fn words_are_found_in_long_names() {
+        let name = format!("{}secret_key", "x-".repeat(100));
+        assert_eq!(classify(name.as_bytes()), Kind::Secret);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, Input, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
@@ -79,6 +79,7 @@ static HITS: LazyLock<(AhoCorasick, Vec<Hit>)> = LazyLock::new(|| {
     let finder = AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .match_kind(MatchKind::LeftmostLongest)
+        .kind(Some(AhoCorasickKind::DFA))
         .build(hits.iter().map(|(text, _)| text))
         .expect("the patterns are few and short");
     (finder, hits.into_iter().map(|(_, hit)| hit).collect())
@@ -87,21 +88,42 @@ static HITS: LazyLock<(AhoCorasick, Vec<Hit>)> = LazyLock::new(|| {
 /// Tells fast that a text in [`Mode::Text`] holds nothing to scrub; `true` means only that it may.
 pub(super) fn may_hold_secret(text: &str) -> bool {
     let bytes = text.as_bytes();
-    if names::may_contain_word(bytes) || bytes.starts_with(b"ey") {
+    if is_time(bytes) || url::is_plain(bytes) {
+        return false;
+    }
+    if names::contains_word(bytes) || bytes.starts_with(b"ey") {
         return true;
     }
-    memchr::memchr3_iter(b':', b'=', b' ', bytes).any(|at| match bytes[at] {
-        b' ' => ends_with_name(&bytes[..at], &["basic", "bearer"]),
-        mark => {
+    bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b' ' | b'\t' => ends_with_name(&bytes[..at], &["basic", "bearer"]),
+        b':' | b'=' => may_separate(bytes, at),
+        // Escapes of other kinds, quotes and brackets: let the real search decide.
+        b'%' | b'\\' | b'\'' | b'>' => HITS.0.is_match(text) || text.contains("\\u00"),
+        _ => false,
+    })
+}
+
+/// Most strings with a colon are times: `2026-11-22T10:00:00.123Z`.
+fn is_time(text: &[u8]) -> bool {
+    // Without an early exit this takes many bytes at a time.
+    let is_part =
+        |byte: u8| byte.is_ascii_digit() | matches!(byte, b'-' | b':' | b'.' | b'T' | b'Z' | b'+');
+    text.iter().fold(true, |all, byte| all & is_part(*byte))
+}
+
+/// A colon of a URL, or a colon or equals sign after one of the short names.
+fn may_separate(bytes: &[u8], at: usize) -> bool {
+    if matches!(bytes.get(at + 1), Some(b'/' | b'\\')) {
+        return true;
+    }
+    match bytes[..at].last() {
+        Some(b'0'..=b'9') | None => false,
+        Some(_) => {
             let before = bytes[..at].trim_ascii_end();
             let before = before.strip_suffix(b"\"").unwrap_or(before);
             ends_with_name(before, &names::WHOLE_NAMES)
-                || mark == b':' && matches!(bytes.get(at + 1), Some(b'/' | b'\\'))
         }
-    }) || memchr::memchr2(b'%', b'\\', bytes).is_some() && HITS.0.is_match(text)
-        || memchr::memmem::find(bytes, b"\\u00").is_some()
-        || memchr::memchr(b'\'', bytes).is_some() && HITS.0.is_match(text)
-        || memchr::memchr(b'>', bytes).is_some() && HITS.0.is_match(text)
+    }
 }
 
 fn ends_with_name(bytes: &[u8], names: &[&str]) -> bool {

@@ -40,16 +40,13 @@ pub(super) fn redact<'a>(
     {
         return outcome.map_or(Cow::Borrowed(value), Cow::Owned);
     }
-    if names::holds_identity(key) {
-        return Cow::Borrowed(value);
-    }
     if names::is_same_name(key, "endpoint")
         && !value.contains("://")
         && let Some((_, host)) = value.rsplit_once('@')
     {
         return Cow::Owned(host.to_string());
     }
-    if scrub::may_hold_secret(value) {
+    if scrub::may_hold_secret(value) && !names::holds_identity(key) {
         return scrub::scrub(value, Mode::Text);
     }
     Cow::Borrowed(value)

@@ -16,6 +16,20 @@ pub(super) struct Parts {
     pub end: usize,
 }
 
+/// Tells whether a text is a URL of the plainest kind, without any part that could be secret.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    let Some(rest) = text
+        .strip_prefix(b"https://")
+        .or_else(|| text.strip_prefix(b"http://"))
+    else {
+        return false;
+    };
+    // Without an early exit this takes many bytes at a time.
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
+    rest.iter().fold(true, |all, byte| all & is_plain(*byte))
+}
+
 impl Parts {
     /// The URL around a mark that begins with the colon after a scheme; `None` if it is none.
     pub(super) fn around(text: &str, mark: Range<usize>, mode: Mode) -> Option<Parts> {

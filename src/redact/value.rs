@@ -9,7 +9,7 @@ use super::{names, pairs};
 /// A name in a text, and how it is written.
 pub(super) struct Name {
     pub range: Range<usize>,
-    /// A quote, escaped or not, stands before it, as before a key of JSON.
+    /// A quote, escaped or not, stands before or after it, as with a key of JSON.
     pub is_quoted: bool,
 }
 
@@ -26,10 +26,12 @@ impl Name {
             .iter()
             .take_while(|byte| names::is_name_byte(**byte))
             .count();
-        let start = part.start - before;
+        let range = part.start - before..part.end + after;
+        let quote = range.end + count(bytes, range.end, b'\\');
         Name {
-            range: start..part.end + after,
-            is_quoted: start > 0 && bytes[start - 1] == b'"',
+            is_quoted: bytes[..range.start].last() == Some(&b'"')
+                || bytes.get(quote) == Some(&b'"'),
+            range,
         }
     }
 
@@ -76,14 +78,21 @@ impl Name {
     pub(super) fn neighbor(&self, text: &str, mode: Mode) -> Option<Range<usize>> {
         let bytes = text.as_bytes();
         let end = self.range.end + count(bytes, self.range.end, b'\\');
-        if !self.is_quoted || bytes.get(end) != Some(&b'"') {
+        if !self.is_quoted {
             return None;
         }
-        let comma = skip_blank(text, end + 1);
-        if bytes.get(comma) != Some(&b',') {
-            return None;
-        }
-        let start = skip_blank(text, comma + 1);
+        // One of the two quotes may be missing, or the comma.
+        let end = if bytes.get(end) == Some(&b'"') {
+            end + 1
+        } else {
+            self.range.end
+        };
+        let comma = skip_blank(text, end);
+        let start = match bytes.get(comma) {
+            Some(b',') => skip_blank(text, comma + 1),
+            Some(b'"' | b'\\' | b'{' | b'[') => comma,
+            _ => return None,
+        };
         let beside = value(text, start, false, false);
         let after = beside.end + count(bytes, beside.end, b'\\');
         let colon = skip_blank(text, after + 1);
@@ -171,7 +180,17 @@ fn value(text: &str, at: usize, is_json: bool, is_header: bool) -> Range<usize> 
         // An object or list: where it ends cannot be told for sure.
         Some(b'{' | b'[') if !text[start..].starts_with(REDACTED) => start..bytes.len(),
         _ if is_header => start..end_of_line(bytes, start),
-        _ => bare(text, start),
+        _ => {
+            let bare = bare(text, start);
+            let is_number = bytes[bare.clone()]
+                .iter()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+            if !is_json || is_number || is_harmless(text, &bare) {
+                return bare;
+            }
+            // The quote before it is missing.
+            start..end_of_quoted(bytes, start, 0, true)
+        }
     }
 }
 

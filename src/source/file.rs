@@ -24,7 +24,10 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead>> {
 /// Returns the content behind a reader, decompressed when it is gzip or zstd.
 pub fn decompress(mut reader: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
     let start = reader.fill_buf()?;
-    let (is_gzip, is_zstd) = (start.starts_with(&GZIP_MAGIC), start.starts_with(&ZSTD_MAGIC));
+    let (is_gzip, is_zstd) = (
+        start.starts_with(&GZIP_MAGIC),
+        start.starts_with(&ZSTD_MAGIC),
+    );
     let content: Box<dyn Read> = match (is_gzip, is_zstd) {
         (true, _) => Box::new(MultiGzDecoder::new(reader)),
         (_, true) => Box::new(zstd::stream::read::Decoder::with_buffer(reader)?),
@@ -61,7 +64,8 @@ pub fn expand(paths: &[String]) -> Result<Vec<PathBuf>> {
             files.push(PathBuf::from(path));
             continue;
         }
-        let matches = glob::glob(path).with_context(|| format!("`{path}` is no pattern of paths"))?;
+        let matches =
+            glob::glob(path).with_context(|| format!("`{path}` is no pattern of paths"))?;
         let before = files.len();
         for entry in matches {
             let entry = entry?;

@@ -229,7 +229,11 @@ impl Offsets for BaseConsumer<Rebalancer> {
             // Only a malformed name is refused, and these came from the broker.
             let _ = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset));
         }
-        let mode = if wait { CommitMode::Sync } else { CommitMode::Async };
+        let mode = if wait {
+            CommitMode::Sync
+        } else {
+            CommitMode::Async
+        };
         if let Err(error) = Consumer::commit(self, &list, mode) {
             tracing::warn!(%error, "the group's offsets could not be committed; the lake's are");
         }
@@ -307,7 +311,10 @@ impl ClientContext for Rebalancer {
                 ends.push((TopicPartition { topic, partition }, end));
             }
         }
-        let is_connected = statistics.brokers.values().any(|broker| broker.state == "UP");
+        let is_connected = statistics
+            .brokers
+            .values()
+            .any(|broker| broker.state == "UP");
         self.assignee.ends(&ends, is_connected);
     }
 
@@ -336,11 +343,15 @@ impl ConsumerContext for Rebalancer {
                 for (mut element, start) in list.elements().into_iter().zip(starts) {
                     // `End` keeps a partition that must not be read quiet; it is paused after the assignment.
                     let offset = start.map_or(Offset::End, Offset::Offset);
-                    element.set_offset(offset).expect("an absolute offset or the end");
+                    element
+                        .set_offset(offset)
+                        .expect("an absolute offset or the end");
                 }
             }
             Rebalance::Revoke(list) => self.assignee.revoke(consumer, &partitions(list)),
-            Rebalance::Error(error) => tracing::warn!(%error, "a rebalance failed; librdkafka tries again"),
+            Rebalance::Error(error) => {
+                tracing::warn!(%error, "a rebalance failed; librdkafka tries again")
+            }
         }
     }
 

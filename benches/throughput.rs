@@ -1,0 +1,293 @@
+//! How fast `tapetrail consume` drains a topic, and what it costs: run it by `benches/throughput.sh`.
+//!
+//! Fills a topic with API calls of about 1 KB at full speed, lets `consume --stop-at-end` at its defaults drain it
+//! into a new lake, and, where `kcat` is installed, lets `kcat -C -e` drain the same topic into `/dev/null`: the
+//! least that any consumer of this broker on this machine can take. Prints one line for each round.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+
+const APPS: u64 = 40;
+const CALLS_PER_SESSION: u64 = 5;
+
+fn main() {
+    let Ok(brokers) = std::env::var("TAPETRAIL_TEST_BROKERS") else {
+        println!("throughput: run benches/throughput.sh, which starts a broker");
+        return;
+    };
+    let messages = number("MESSAGES", 2_000_000);
+    let partitions = number("PARTITIONS", 16);
+    let rounds = number("ROUNDS", 3);
+    let topic = format!("throughput-{}", uuid::Uuid::new_v4().simple());
+    create_topic(&brokers, &topic, partitions as i32);
+    let bytes = fill(&brokers, &topic, messages, partitions);
+    println!(
+        "topic {topic}: {messages} messages in {partitions} partitions, mean {} B, {:.0} MB",
+        bytes / messages,
+        bytes as f64 / 1e6
+    );
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut best_of_us = f64::INFINITY;
+    for round in 0..rounds {
+        let lake = dir.path().join(format!("lake-{round}"));
+        let cost = measure(consume(&brokers, &topic, dir.path(), &lake));
+        print("tapetrail", messages, bytes, &cost);
+        best_of_us = best_of_us.min(cost.elapsed.as_secs_f64());
+        if round == 0 {
+            println!(
+                "  lake: {:.0} MB of Parquet",
+                parquet_bytes(&lake) as f64 / 1e6
+            );
+        }
+    }
+    if Command::new("kcat")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_err()
+    {
+        println!("kcat is not installed (apt-get install kcat): no ratio");
+        return;
+    }
+    let mut best_of_kcat = f64::INFINITY;
+    for _ in 0..rounds {
+        let cost = measure(kcat(&brokers, &topic));
+        print("kcat -C -e", messages, bytes, &cost);
+        best_of_kcat = best_of_kcat.min(cost.elapsed.as_secs_f64());
+    }
+    println!(
+        "ratio of the best rounds: kcat needs {:.2} of tapetrail's time",
+        best_of_kcat / best_of_us
+    );
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} must be a number")),
+        Err(_) => default,
+    }
+}
+
+fn create_topic(brokers: &str, topic: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> =
+        client(brokers).create().expect("an admin client");
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let made = block_on(admin.create_topics([&new], &AdminOptions::new())).expect("an answer");
+    made[0].as_ref().expect("the topic is created");
+}
+
+fn client(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    config
+}
+
+/// Produces the messages and returns their bytes.
+fn fill(brokers: &str, topic: &str, messages: u64, partitions: u64) -> u64 {
+    let mut config = client(brokers);
+    config
+        .set("linger.ms", "50")
+        .set("batch.size", "1000000")
+        .set("queue.buffering.max.messages", "200000");
+    let producer: ThreadedProducer<DefaultProducerContext> = config.create().expect("a producer");
+    let mut value = String::with_capacity(4096);
+    let mut bytes = 0;
+    for n in 0..messages {
+        value.clear();
+        api_call(&mut value, n);
+        bytes += value.len() as u64;
+        // Keyed by session, as a producer that keeps a channel in one partition does.
+        let partition = ((n / CALLS_PER_SESSION) % partitions) as i32;
+        let mut record = BaseRecord::<(), str>::to(topic)
+            .partition(partition)
+            .payload(&value);
+        while let Err((_full, back)) = producer.send(record) {
+            record = back;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    producer
+        .flush(Duration::from_secs(120))
+        .expect("the broker acknowledges");
+    bytes
+}
+
+/// Writes call `n`: acquire, start, two queries and a stop for each session in turn.
+fn api_call(out: &mut String, n: u64) {
+    let session = n / CALLS_PER_SESSION;
+    let app = session % APPS;
+    // Scattered bits, so that ids compress no better than real ones do.
+    let noise = (session + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let at = 1_795_132_800_000 + session * 3 + (n % CALLS_PER_SESSION) * 60_000;
+    let base = format!(
+        "/v1/apps/{:016x}{:016x}/cloud_recording",
+        app * 0x1234_5678_9abc,
+        app ^ 0xfeed_beef
+    );
+    let resource = format!(
+        "{noise:016x}{:016x}{:016x}",
+        noise.rotate_left(13),
+        noise.rotate_left(29)
+    );
+    let resource = format!("JyvK8nXHuV1BE64GDkAaBG{resource}");
+    let sid = format!(
+        "{:016x}{:016x}",
+        noise.rotate_left(41),
+        noise.rotate_left(7)
+    );
+    let uid = 100_000 + session % 900_000;
+    let (path, method, body, answer) = match n % CALLS_PER_SESSION {
+        0 => (
+            "acquire".to_string(),
+            "POST",
+            format!(
+                r#"{{"cname":"class-{session}","uid":"{uid}","clientRequest":{{"scene":0,"resourceExpiredHour":24,"region":"AP"}}}}"#
+            ),
+            format!(r#"{{"resourceId":"{resource}","cname":"class-{session}","uid":"{uid}"}}"#),
+        ),
+        1 => (
+            format!("resourceid/{resource}/mode/mix/start"),
+            "POST",
+            format!(
+                r#"{{"cname":"class-{session}","uid":"{uid}","clientRequest":{{"token":"006{sid}IAB{resource}","recordingConfig":{{"channelType":1,"streamTypes":2,"maxIdleTime":120,"transcodingConfig":{{"width":1280,"height":720,"fps":15,"bitrate":1130,"mixedVideoLayout":1}}}},"recordingFileConfig":{{"avFileType":["hls","mp4"]}},"storageConfig":{{"vendor":{},"region":3,"bucket":"recordings-{app}","accessKey":"LTAI5t{:012x}","secretKey":"Qk{sid}","fileNamePrefix":["calls","2026","11"]}}}}}}"#,
+                1 + session % 2,
+                app * 0x77_7777
+            ),
+            format!(
+                r#"{{"resourceId":"{resource}","sid":"{sid}","cname":"class-{session}","uid":"{uid}"}}"#
+            ),
+        ),
+        4 => (
+            format!("resourceid/{resource}/sid/{sid}/mode/mix/stop"),
+            "POST",
+            format!(
+                r#"{{"cname":"class-{session}","uid":"{uid}","clientRequest":{{"async_stop":false}}}}"#
+            ),
+            format!(
+                r#"{{"resourceId":"{resource}","sid":"{sid}","serverResponse":{{"fileListMode":"json","fileList":[{{"fileName":"calls/2026/11/{sid}_class-{session}.m3u8","uid":"0","mixedAllUser":true,"isPlayable":true,"sliceStartTime":{at}}}],"uploadingStatus":"uploaded"}}}}"#
+            ),
+        ),
+        _ => (
+            format!("resourceid/{resource}/sid/{sid}/mode/mix/query"),
+            "GET",
+            "null".to_string(),
+            format!(
+                r#"{{"resourceId":"{resource}","sid":"{sid}","cname":"class-{session}","uid":"{uid}","serverResponse":{{"fileListMode":"json","fileList":[{{"fileName":"calls/2026/11/{sid}_class-{session}.m3u8","uid":"0","mixedAllUser":true,"isPlayable":true,"sliceStartTime":{at}}}],"status":5,"sliceStartTime":{at}}}}}"#
+            ),
+        ),
+    };
+    let answered = at + 150 + noise % 400;
+    write!(
+        out,
+        r#"{{"event_id":"{noise:016x}-{n}","requested_at":{at},"responded_at":{answered},"request":{{"method":"{method}","url":"https://api.agora.io{base}/{path}","headers":{{"Content-Type":"application/json"}},"body":{body}}},"response":{{"status":200,"body":{answer}}},"caller":{{"service":"classroom-api","host":"classroom-api-{}","region":"ap-southeast-1","environment":"production","version":"4.{}.0","trace_id":"{:016x}","attempt":1}},"context":{{"user_region":"SG"}}}}"#,
+        session % 12,
+        session / 400_000,
+        noise.rotate_left(17)
+    )
+    .expect("a string takes all");
+}
+
+fn consume(brokers: &str, topic: &str, dir: &Path, lake: &Path) -> Command {
+    let config = dir.join("consume.toml");
+    let group = lake.file_name().expect("a name").to_string_lossy();
+    let text = format!(
+        "[kafka]\nbrokers = \"{brokers}\"\ngroup = \"{topic}-{group}\"\n\n[kafka.topics]\napi_calls = \"{topic}\"\n\
+         webhooks = \"\"\nstorage_events = \"\"\nsession_records = \"\"\n\n[consume]\nhttp = \"\"\n"
+    );
+    std::fs::write(&config, text).expect("the configuration is written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tapetrail"));
+    command
+        .arg("--config")
+        .arg(config)
+        .arg("--lake")
+        .arg(lake)
+        .args(["consume", "--stop-at-end"]);
+    command.stderr(Stdio::null());
+    command
+}
+
+fn kcat(brokers: &str, topic: &str) -> Command {
+    let mut command = Command::new("kcat");
+    command.args([
+        "-C",
+        "-e",
+        "-q",
+        "-o",
+        "beginning",
+        "-b",
+        brokers,
+        "-t",
+        topic,
+    ]);
+    command
+}
+
+struct Cost {
+    elapsed: Duration,
+    cpu: Duration,
+    peak_bytes: u64,
+}
+
+/// Runs a command to its end and returns what the kernel says it took.
+// `wait4` does the waiting, because it alone tells the cost of this one child.
+#[allow(clippy::disallowed_methods, clippy::zombie_processes)]
+fn measure(mut command: Command) -> Cost {
+    let start = Instant::now();
+    let child: Child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    let mut status = 0;
+    // SAFETY: `rusage` is plain numbers, for which zeros are valid; `wait4` fills it for a child of ours.
+    let (waited, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (
+            libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage),
+            usage,
+        )
+    };
+    let elapsed = start.elapsed();
+    assert!(
+        waited > 0 && status == 0,
+        "{command:?} failed: wait status {status}"
+    );
+    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    Cost {
+        elapsed,
+        cpu: time(usage.ru_utime) + time(usage.ru_stime),
+        peak_bytes: usage.ru_maxrss as u64 * 1024,
+    }
+}
+
+fn print(name: &str, messages: u64, bytes: u64, cost: &Cost) {
+    let seconds = cost.elapsed.as_secs_f64();
+    println!(
+        "{name:<11} {seconds:>6.2} s  {:>8.0} events/s  {:>5.0} MB/s  {:>5.2} us of CPU per event  peak {:>4.0} MB",
+        messages as f64 / seconds,
+        bytes as f64 / 1e6 / seconds,
+        cost.cpu.as_secs_f64() * 1e6 / messages as f64,
+        cost.peak_bytes as f64 / 1e6,
+    );
+}
+
+fn parquet_bytes(lake: &Path) -> u64 {
+    let files = glob::glob(&format!("{}/**/*.parquet", lake.display())).expect("a pattern");
+    files
+        .filter_map(Result::ok)
+        .filter_map(|path| path.metadata().ok())
+        .map(|about| about.len())
+        .sum()
+}

@@ -1,0 +1,326 @@
+//! `tapetrail` as a user deploys it: a configuration, a lake, processes that are watched, stopped and killed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tapetrail::event::Stream;
+use tempfile::TempDir;
+
+use crate::broker::Broker;
+use crate::eventually;
+use crate::lake::Lake;
+use crate::messages;
+use crate::producer::Producer;
+
+/// Topics, a group, a configuration and a lake that belong together and to one test.
+pub struct Deployment {
+    dir: TempDir,
+    name: String,
+    settings: toml::Table,
+    topics: BTreeMap<Stream, (String, i32)>,
+    processes: AtomicUsize,
+}
+
+impl Deployment {
+    /// Creates a topic for each of `streams`, with that many partitions, on `broker`.
+    pub fn new(broker: &Broker, streams: &[(Stream, i32)]) -> Deployment {
+        let deployment = Deployment::on(broker.address(), streams);
+        for (topic, partitions) in deployment.topics.values() {
+            broker.create_topic(topic, *partitions, &[]);
+        }
+        deployment
+    }
+
+    /// The same for topics that the caller creates.
+    pub fn on(brokers: &str, streams: &[(Stream, i32)]) -> Deployment {
+        let name = format!("t{}", uuid::Uuid::new_v4().simple());
+        let topic = |stream: Stream| format!("{name}.{stream}");
+        let topics: BTreeMap<_, _> = streams
+            .iter()
+            .map(|(stream, partitions)| (*stream, (topic(*stream), *partitions)))
+            .collect();
+        let mut deployment = Deployment {
+            dir: tempfile::tempdir().expect("a directory"),
+            settings: toml::from_str(SETTINGS).expect("the settings parse"),
+            name: name.clone(),
+            topics: topics.clone(),
+            processes: AtomicUsize::new(0),
+        };
+        deployment.set(&["kafka", "brokers"], brokers);
+        deployment.set(&["kafka", "group"], name);
+        for stream in Stream::ALL {
+            let topic = topics.get(&stream).map_or("", |(topic, _)| topic.as_str());
+            deployment.set(&["kafka", "topics", stream.stem()], topic);
+        }
+        deployment
+    }
+
+    /// Changes a setting for all processes that start after this.
+    pub fn set(&mut self, path: &[&str], value: impl Into<toml::Value>) {
+        set(&mut self.settings, path, value.into());
+    }
+
+    pub fn topic(&self, stream: Stream) -> &str {
+        &self.topics[&stream].0
+    }
+
+    pub fn group(&self) -> &str {
+        &self.name
+    }
+
+    pub fn streams(&self) -> impl Iterator<Item = Stream> {
+        self.topics.keys().copied()
+    }
+
+    pub fn lake_dir(&self) -> PathBuf {
+        self.dir.path().join("lake")
+    }
+
+    /// Reads the lake as it is now, without any code of `tapetrail`.
+    pub fn lake(&self) -> Lake {
+        Lake::read(&self.lake_dir(), self.streams())
+    }
+
+    /// Sends messages `numbers` of every stream, in turn over its partitions.
+    pub fn produce(&self, producer: &Producer, numbers: std::ops::Range<u64>) {
+        for n in numbers {
+            for (stream, (topic, partitions)) in &self.topics {
+                let partition = (n % *partitions as u64) as i32;
+                producer.send(topic, partition, &messages::message(*stream, n));
+            }
+        }
+    }
+
+    /// A `tapetrail` command on this lake with this configuration.
+    pub fn command(&self, args: &[&str]) -> Command {
+        self.command_with(&self.settings, args)
+    }
+
+    fn command_with(&self, settings: &toml::Table, args: &[&str]) -> Command {
+        let config = self.unique_file("toml");
+        std::fs::write(&config, settings.to_string()).expect("the configuration is written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tapetrail"));
+        command
+            .arg("--config")
+            .arg(config)
+            .arg("--lake")
+            .arg(self.lake_dir())
+            .args(args);
+        command
+    }
+
+    fn unique_file(&self, extension: &str) -> PathBuf {
+        let number = self.processes.fetch_add(1, Ordering::Relaxed);
+        self.dir.path().join(format!("{number}.{extension}"))
+    }
+
+    /// Starts a consumer with further arguments and environment.
+    pub fn consume_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Process {
+        let arguments = [&["consume"], args].concat();
+        let mut command = self.command(&arguments);
+        command.envs(environment.iter().copied());
+        Process::start(command, self.unique_file("log"))
+    }
+
+    pub fn consume(&self) -> Process {
+        self.consume_with(&[], &[])
+    }
+
+    /// Starts a consumer for which one setting differs from the others'.
+    pub fn consume_set(&self, path: &[&str], value: impl Into<toml::Value>) -> Process {
+        let mut settings = self.settings.clone();
+        set(&mut settings, path, value.into());
+        Process::start(
+            self.command_with(&settings, &["consume"]),
+            self.unique_file("log"),
+        )
+    }
+
+    /// Consumes to the end of all topics; fails the test where that fails.
+    #[track_caller]
+    pub fn drain(&self) {
+        let mut process = self.consume_with(&["--stop-at-end"], &[]);
+        let status = process.wait();
+        assert!(
+            status.success(),
+            "consume --stop-at-end: {status}\n{}",
+            process.said()
+        );
+    }
+
+    /// Waits until the lake holds everything that was produced so far.
+    #[track_caller]
+    pub fn wait_for_all(&self, producer: &Producer) {
+        let produced = producer.produced();
+        eventually("the lake holds all that was produced", || {
+            let positions = self.lake().positions();
+            produced.keys().all(|position| positions.contains(position))
+        });
+    }
+
+    /// The end of every test: the lake is what was produced, and `verify` says so.
+    #[track_caller]
+    pub fn expect_exactly(&self, producer: &Producer) {
+        self.lake().expect(&producer.produced());
+        self.expect_verified();
+    }
+
+    #[track_caller]
+    pub fn expect_verified(&self) {
+        let output = self.command(&["verify"]).output().expect("verify runs");
+        assert!(
+            output.status.success(),
+            "verify: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+fn set(settings: &mut toml::Table, path: &[&str], value: toml::Value) {
+    let (last, tables) = path.split_last().expect("a path");
+    let mut table = settings;
+    for name in tables {
+        let entry = table
+            .entry(*name)
+            .or_insert_with(|| toml::Table::new().into());
+        table = entry.as_table_mut().expect("a table");
+    }
+    table.insert((*last).to_string(), value);
+}
+
+/// What all deployments begin with: frequent commits, and a group that notices a death within seconds.
+const SETTINGS: &str = r#"
+[kafka.properties]
+"session.timeout.ms" = "3000"
+"heartbeat.interval.ms" = "300"
+"topic.metadata.refresh.interval.ms" = "1000"
+"reconnect.backoff.max.ms" = "500"
+
+[consume]
+commit_interval = "200ms"
+http = ""
+
+[[session_records.mappings]]
+[session_records.mappings.fields]
+app_id = "app_id"
+cname = "cname"
+sid = "sid"
+vendor = "vendor"
+bucket = "bucket"
+status = "status"
+recorded_at = "recorded_at"
+[session_records.mappings.vendors]
+oss = 2
+"#;
+
+/// A running `tapetrail`. Killed when dropped.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn start(mut command: Command, log: PathBuf) -> Process {
+        let out = File::create(&log).expect("a log");
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().expect("a log"))
+            .stderr(out);
+        Process {
+            child: command.spawn().expect("tapetrail starts"),
+            log,
+        }
+    }
+
+    /// Everything the process said on stdout and stderr.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// `kill -9`: the process has no chance to do anything more.
+    pub fn kill(&mut self) {
+        self.child
+            .kill()
+            .expect("a process that was not yet waited for");
+        self.child.wait().expect("the process has ended");
+    }
+
+    /// Sends a signal by its name, `TERM`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("sh")
+            .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid])
+            .status();
+        assert!(
+            sent.expect("sh runs").success(),
+            "the process has ended:\n{}",
+            self.said()
+        );
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child of ours").is_none()
+    }
+
+    /// Waits for the end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        let log = self.log.clone();
+        eventually(
+            &format!("the process ends; its log is {}", log.display()),
+            || {
+                status = self.child.try_wait().expect("a child of ours");
+                status.is_some()
+            },
+        );
+        status.expect("it has ended")
+    }
+
+    /// Asks for a graceful stop and expects one.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.wait();
+        assert!(status.success(), "after SIGTERM: {status}\n{}", self.said());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns an address on loopback that nobody listens on.
+pub fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").to_string()
+}
+
+/// Returns status and body of a GET, or none while nobody answers.
+pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_string()))
+}
