@@ -2,6 +2,7 @@
 
 mod check;
 pub mod consume;
+mod demo;
 mod detect;
 mod import;
 pub mod output;
@@ -46,6 +47,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Consume(consume::ConsumeArgs),
     Import(import::ImportArgs),
     Sql(sql::SqlArgs),
@@ -121,6 +123,7 @@ impl Cli {
     /// Runs the command; an error is one that a person reads on stderr, exit code 2.
     pub fn run(self) -> Result<Outcome> {
         let config = Config::load(self.config.as_deref())?;
+        let lake_flag = self.lake.clone();
         let lake = self
             .lake
             .or_else(|| config.lake.clone())
@@ -132,6 +135,7 @@ impl Cli {
             verbose: self.verbose,
         };
         match self.command {
+            Command::Demo(args) => demo::run(args, lake_flag, context),
             Command::Consume(args) => consume::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
