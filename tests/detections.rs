@@ -176,7 +176,9 @@ fn take(rows: &mut Rows, line: &Line<'_>, offset: i64, redactor: &Redactor) -> R
     let mut dead = Vec::new();
     let decoded = decode(stream, &redacted, &context, &mut |decoded| {
         match decoded {
-            Decoded::Event(event) => rows.push_event(&origin, index, &event),
+            Decoded::Event(event) => {
+                rows.push_event(&origin, index, &event);
+            }
             Decoded::Skipped { reason, .. } => rows.push_skipped(&origin, index, reason, None),
             Decoded::Rejected { reject, .. } => {
                 rows.push_dead(&origin, index, &reject, &Remains::default());
