@@ -290,8 +290,8 @@ fn session(options: &EngineOptions) -> Result<SessionContext> {
     settings.execution.parquet.pushdown_filters = true;
     settings.execution.parquet.reorder_filters = true;
     settings.execution.parquet.bloom_filter_on_read = true;
-    // Columns carry their comments as metadata, which logical plans keep and some physical ones drop: no
-    // reason to refuse an aggregate.
+    // The tables' columns carry comments. A union keeps those that agree, and the planner's check then takes the
+    // lost comment of a column for another type.
     settings.execution.skip_physical_aggregate_schema_check = true;
     settings.sql_parser.collect_spans = true;
     let bytes = usize::try_from(options.memory.as_u64()).unwrap_or(usize::MAX);
