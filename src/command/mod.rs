@@ -108,14 +108,6 @@ pub fn start_logging(format: LogFormat, verbose: u8) {
     };
 }
 
-/// Starts the runtime that a command works on.
-pub fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
-}
-
 /// How a command ended, when it could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
