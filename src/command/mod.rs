@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
@@ -142,6 +143,11 @@ impl Cli {
             Command::Check(args) => check::run(args, &context),
         }
     }
+}
+
+/// Returns the threads that a command's asynchronous work runs on.
+fn runtime() -> Result<Runtime> {
+    Runtime::new().context("cannot start the runtime")
 }
 
 impl From<Outcome> for ExitCode {
