@@ -14,13 +14,13 @@ use arrow::record_batch::RecordBatch;
 use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tapetrail::decode::{DecodeContext, Decoded, decode};
+use tapetrail::config::Config;
 use tapetrail::detection::library::Library;
 use tapetrail::detection::run::{Findings, RunOptions, run};
 use tapetrail::engine::{Engine, EngineOptions};
 use tapetrail::event::{Micros, Stream, TimestampType};
-use tapetrail::redact::Redactor;
-use tapetrail::table::rows::{Origin, Remains, Rows};
+use tapetrail::intake::{Intake, Message};
+use tapetrail::table::rows::{Origin, Rows};
 
 datatest_stable::harness! {
     { test = detection, root = "queries/detections", pattern = r"\.sql$" },
@@ -130,7 +130,7 @@ fn repeated_backwards(lines: Vec<String>) -> Vec<String> {
 
 /// Takes the messages through redaction and decoding into rows of the four tables.
 fn tables(lines: &[String]) -> Result<Vec<(Stream, Vec<RecordBatch>)>> {
-    let redactor = Redactor::new(None);
+    let mut intake = Intake::new(&Config::default());
     let mut rows: BTreeMap<Stream, Rows> = Stream::ALL
         .into_iter()
         .map(|stream| (stream, Rows::new(stream)))
@@ -142,7 +142,7 @@ fn tables(lines: &[String]) -> Result<Vec<(Stream, Vec<RecordBatch>)>> {
         let stream: Stream = line.stream.parse().map_err(anyhow::Error::msg)?;
         let next = offsets.entry((stream, line.partition)).or_default();
         let rows = rows.get_mut(&stream).expect("all streams are there");
-        take(rows, &line, *next, &redactor).with_context(|| text.clone())?;
+        take(rows, &line, *next, &mut intake).with_context(|| text.clone())?;
         *next += 1;
     }
     Ok(rows
@@ -151,7 +151,7 @@ fn tables(lines: &[String]) -> Result<Vec<(Stream, Vec<RecordBatch>)>> {
         .collect())
 }
 
-fn take(rows: &mut Rows, line: &Line<'_>, offset: i64, redactor: &Redactor) -> Result<()> {
+fn take(rows: &mut Rows, line: &Line<'_>, offset: i64, intake: &mut Intake) -> Result<()> {
     let received_at: Micros = DateTime::parse_from_rfc3339(&line.at)
         .context("`at` is no RFC 3339 time")?
         .timestamp_micros();
@@ -164,33 +164,13 @@ fn take(rows: &mut Rows, line: &Line<'_>, offset: i64, redactor: &Redactor) -> R
         timestamp_type: Some(TimestampType::Broker),
         ..Origin::default()
     };
-    let mut redacted = String::new();
-    redactor
-        .json(line.value.get().as_bytes(), &mut redacted)
-        .map_err(|reject| anyhow::anyhow!("{}", reject.detail))?;
-    let context = DecodeContext {
-        received_at: Some(received_at),
-        ..DecodeContext::default()
+    let message = Message {
+        value: Some(line.value.get().as_bytes()),
+        ..Message::default()
     };
-    let mut index = 0;
-    let mut dead = Vec::new();
-    let decoded = decode(stream, &redacted, &context, &mut |decoded| {
-        match decoded {
-            Decoded::Event(event) => {
-                rows.push_event(&origin, index, &event);
-            }
-            Decoded::Skipped { reason, .. } => rows.push_skipped(&origin, index, reason, None),
-            Decoded::Rejected { reject, .. } => {
-                rows.push_dead(&origin, index, &reject, &Remains::default());
-                dead.push(reject.detail);
-            }
-        }
-        index += 1;
-    });
-    match (decoded, dead.as_slice()) {
-        (Ok(()), []) => Ok(()),
-        (Err(reject), _) => bail!("the message is a dead letter: {}", reject.detail),
-        (_, details) => bail!("a record is a dead letter: {}", details.join("; ")),
+    match intake.take(rows, &origin, &message).reject {
+        None => Ok(()),
+        Some(code) => bail!("the message is a dead letter: {}", code.as_str()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! planted is found, what only looks like a fault is not, and no secret is left.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use arrow::array::AsArray;
 use arrow::record_batch::RecordBatch;
@@ -84,7 +85,9 @@ async fn engine(tables: Vec<(Stream, Vec<RecordBatch>)>, library: &Library) -> E
 async fn planted_faults_are_found_and_nothing_else_is() {
     for seed in [1, 7] {
         let (tables, truth) = taken_in(seed);
-        let library = Library::embedded().expect("the queries are right");
+        // From disk rather than as embedded: a changed query needs no build.
+        let library =
+            Library::with_directory(Some(Path::new("queries"))).expect("the queries are right");
         let engine = engine(tables, &library).await;
         let options = RunOptions {
             only: JUDGED.map(str::to_string).to_vec(),

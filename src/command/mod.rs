@@ -2,6 +2,7 @@
 
 mod check;
 pub mod consume;
+mod demo;
 mod detect;
 mod import;
 pub mod investigate;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
@@ -46,6 +48,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Consume(consume::ConsumeArgs),
     Import(import::ImportArgs),
     Sql(sql::SqlArgs),
@@ -109,14 +112,6 @@ pub fn start_logging(format: LogFormat, verbose: u8) {
     };
 }
 
-/// Starts the runtime that a command works on.
-pub fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
-}
-
 /// How a command ended, when it could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -130,6 +125,7 @@ impl Cli {
     /// Runs the command; an error is one that a person reads on stderr, exit code 2.
     pub fn run(self) -> Result<Outcome> {
         let config = Config::load(self.config.as_deref())?;
+        let lake_flag = self.lake.clone();
         let lake = self
             .lake
             .or_else(|| config.lake.clone())
@@ -141,6 +137,7 @@ impl Cli {
             verbose: self.verbose,
         };
         match self.command {
+            Command::Demo(args) => demo::run(args, lake_flag, context),
             Command::Consume(args) => consume::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
@@ -149,6 +146,11 @@ impl Cli {
             Command::Check(args) => check::run(args, &context),
         }
     }
+}
+
+/// Returns the threads that a command's asynchronous work runs on.
+fn runtime() -> Result<Runtime> {
+    Runtime::new().context("cannot start the runtime")
 }
 
 impl From<Outcome> for ExitCode {

@@ -44,6 +44,15 @@ pub struct EngineArgs {
     memory_limit: ByteSize,
 }
 
+impl Default for EngineArgs {
+    fn default() -> Self {
+        EngineArgs {
+            queries: None,
+            memory_limit: engine::DEFAULT_MEMORY,
+        }
+    }
+}
+
 impl EngineArgs {
     /// Reads the queries.
     pub fn library(&self) -> Result<Library> {
@@ -131,6 +140,20 @@ impl OutputArgs {
             _ => {}
         }
     }
+}
+
+/// Prints a table on stdout, all of its rows.
+pub fn show_table(batch: &RecordBatch) -> Result<()> {
+    let renderer = TableRenderer::new(
+        Output::stdout(),
+        batch.schema(),
+        terminal_width(),
+        usize::MAX,
+    );
+    let mut renderer: Box<dyn Render> = Box::new(renderer);
+    renderer.write(batch)?;
+    renderer.finish()?;
+    Ok(())
 }
 
 /// Prints a small table on stderr, for people.

@@ -40,16 +40,15 @@ impl Lake {
     /// Opens a stream's table at its newest version, or none when there is no such table yet.
     pub async fn open(&self, stream: Stream) -> Result<Option<DeltaTable>> {
         let mut table = self.handle(stream)?;
-        match table.load().await {
-            Ok(()) => {
-                check_table(stream, &table)?;
-                Ok(Some(table))
-            }
-            Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(error) => Err(error).with_context(|| {
-                format!("cannot open the table {stream} at `{}`", table.table_url())
-            }),
+        if !table.verify_deltatable_existence().await? {
+            return Ok(None);
         }
+        let loaded = table.load().await;
+        loaded.with_context(|| {
+            format!("cannot open the table {stream} at `{}`", table.table_url())
+        })?;
+        check_table(stream, &table)?;
+        Ok(Some(table))
     }
 
     /// Opens a stream's table, making it when it is missing. Two makers at once end with the same table.

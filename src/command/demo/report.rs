@@ -1,0 +1,191 @@
+//! What the demo says at its end: planted against found, one case in full, what to type next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::Int64Type;
+use datafusion::common::ScalarValue;
+
+use super::Seen;
+use crate::command::output::show_table;
+use crate::engine::Engine;
+use crate::event::Stream;
+use crate::generate::{ExpectedFinding, Found, SECRET_MARK, Score, Truth};
+
+/// Lines of missed and extra findings that are shown for each detection.
+const DETAILS_MAX: usize = 10;
+
+/// The plots that the shown case is taken from, best first.
+const SHOWN: [&str; 2] = ["seed_fallback", "seed_race"];
+
+/// Counts the messages that each stream's table holds.
+pub(super) async fn messages(engine: &Engine) -> Result<BTreeMap<String, i64>> {
+    let mut messages = BTreeMap::new();
+    for stream in Stream::ALL {
+        let sql = format!("SELECT count(*) AS messages FROM log_{stream} WHERE record_index = 0");
+        messages.insert(stream.to_string(), number(engine, &sql, &[]).await?);
+    }
+    Ok(messages)
+}
+
+/// Counts the rows that hold one of the planted credentials.
+pub(super) async fn secrets(engine: &Engine) -> Result<i64> {
+    let pattern = ScalarValue::from(format!("%{SECRET_MARK}%"));
+    let params = [("pattern".to_string(), pattern)];
+    let mut secrets = 0;
+    for stream in Stream::ALL {
+        let columns = ["payload", "raw", "key", "headers", "detail"];
+        let condition = columns
+            .map(|column| format!("{column} LIKE $pattern"))
+            .join(" OR ");
+        let sql = format!("SELECT count(*) AS secrets FROM log_{stream} WHERE {condition}");
+        secrets += number(engine, &sql, &params).await?;
+    }
+    Ok(secrets)
+}
+
+async fn number(engine: &Engine, sql: &str, params: &[(String, ScalarValue)]) -> Result<i64> {
+    let batches = engine.run(sql, params).await?;
+    let values = batches
+        .iter()
+        .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>());
+    Ok(values.flatten().sum())
+}
+
+/// Prints how every detection did, and each fault that it missed or invented.
+pub(super) fn planted_against_found(
+    truth: &Truth,
+    scores: &[Score<'_>],
+    seen: &Seen,
+) -> Result<()> {
+    let sent: u64 = truth.messages.values().sum();
+    let held: i64 = seen.messages.values().sum();
+    println!(
+        "\n{} recordings, {sent} messages sent, {held} messages in the lake, {} rows with a planted credential.\n",
+        truth.sessions, seen.secrets
+    );
+    show_table(&score_table(scores)?)?;
+    println!(
+        "\n{} near-misses were planted, too: restarts, asked-for redundancy, rotated keys, mirrored calls, late files ...",
+        truth.near_misses.len()
+    );
+    for score in scores {
+        let missed = score.missed.iter().map(|planted| {
+            format!(
+                "missed: {} {} ({})",
+                planted.app_id, planted.cname, planted.case
+            )
+        });
+        let extra = score.extra.iter().map(|found| {
+            format!(
+                "not planted: {} {}: {}",
+                found.app_id, found.cname, found.explanation
+            )
+        });
+        let differing = score
+            .differing
+            .iter()
+            .map(|(planted, how)| format!("differs: {} ({}): {how}", planted.cname, planted.case));
+        for line in missed.chain(extra).chain(differing).take(DETAILS_MAX) {
+            println!("{}: {line}", score.detection);
+        }
+    }
+    let judged: Vec<&str> = scores.iter().map(|score| score.detection).collect();
+    for tally in &seen.findings.tallies {
+        if !judged.contains(&tally.detection.as_str()) && tally.findings > 0 {
+            println!(
+                "{}: {} findings, not counted above",
+                tally.detection, tally.findings
+            );
+        }
+    }
+    Ok(())
+}
+
+fn score_table(scores: &[Score<'_>]) -> Result<RecordBatch> {
+    let texts = |of: &dyn Fn(&Score<'_>) -> String| -> ArrayRef {
+        Arc::new(
+            scores
+                .iter()
+                .map(|score| Some(of(score)))
+                .collect::<StringArray>(),
+        )
+    };
+    let numbers = |of: &dyn Fn(&Score<'_>) -> usize| -> ArrayRef {
+        Arc::new(
+            scores
+                .iter()
+                .map(|score| Some(of(score) as u64))
+                .collect::<UInt64Array>(),
+        )
+    };
+    Ok(RecordBatch::try_from_iter([
+        ("detection", texts(&|score| score.detection.to_string())),
+        ("planted", numbers(&|score| score.planted)),
+        ("found", numbers(&|score| score.found)),
+        ("missed", numbers(&|score| score.missed.len())),
+        ("not planted", numbers(&|score| score.extra.len())),
+        (
+            "recall",
+            texts(&|score| format!("{:.1} %", score.recall_percent())),
+        ),
+        (
+            "precision",
+            texts(&|score| format!("{:.1} %", score.precision_percent())),
+        ),
+    ])?)
+}
+
+/// Shows the seed case: a start to OSS failed, the retry went to S3, the customer's row still says OSS.
+pub(super) async fn one_case<'t>(
+    seen: &Seen,
+    truth: &'t Truth,
+    found: &[Found],
+) -> Result<Option<&'t ExpectedFinding>> {
+    let planted = SHOWN
+        .iter()
+        .find_map(|plot| truth.expected.iter().find(|planted| planted.case == *plot));
+    let Some(case) = planted else { return Ok(None) };
+    println!("\nOne case in full: the channel `{}`\n", case.cname);
+    for finding in found {
+        if finding.app_id == case.app_id && finding.cname == case.cname {
+            println!("{}: {}\n", finding.detection, finding.explanation);
+        }
+    }
+    // Calls that led to no session are of the channel alone.
+    let sql = "SELECT at, stream, what, detail FROM session_timeline \
+        WHERE sid = $sid OR (sid IS NULL AND app_id = $app_id AND cname = $cname) ORDER BY at, stream, event_id";
+    let sid = case.sids.first().map(String::as_str);
+    let params = [
+        ("app_id".to_string(), ScalarValue::from(case.app_id)),
+        ("cname".to_string(), ScalarValue::from(case.cname.as_str())),
+        ("sid".to_string(), ScalarValue::from(sid)),
+    ];
+    for batch in seen.engine.run(sql, &params).await? {
+        show_table(&batch)?;
+    }
+    Ok(Some(case))
+}
+
+/// Says what to type next, ready to be copied.
+pub(super) fn what_next(lake: &str, case: Option<&ExpectedFinding>, took: Duration) {
+    println!(
+        "\nAll of it took {:.1} s. The lake is in `{lake}`; go on with:\n",
+        took.as_secs_f64()
+    );
+    println!("  tapetrail --lake {lake} detect --format json");
+    println!("  tapetrail --lake {lake} detect --only vendor_mismatch --not-judged");
+    if let Some(case) = case {
+        println!(
+            "  tapetrail --lake {lake} investigate --cname '{}' --app {}",
+            case.cname, case.app_id
+        );
+    }
+    println!(
+        "  tapetrail --lake {lake} sql -c \"SELECT vendor_name, outcome, count(*) AS starts FROM starts GROUP BY 1, 2 ORDER BY 3 DESC\""
+    );
+    println!("  tapetrail --lake {lake} sql --list");
+}
