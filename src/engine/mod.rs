@@ -97,7 +97,9 @@ impl Engine {
             let given = options.given.iter().find(|(name, _)| *name == view.name);
             if let Some((name, rows)) = given {
                 let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
-                engine.session.register_table(name.as_str(), Arc::new(table))?;
+                engine
+                    .session
+                    .register_table(name.as_str(), Arc::new(table))?;
                 engine.views.push(view.name);
                 continue;
             }
