@@ -69,16 +69,17 @@ pairs AS (
         app_id,
         cname,
         losing,
-        unnest(starts) AS winning
+        unnest(others) AS winning
     FROM (
-        SELECT app_id, cname, starts, unnest(starts) AS losing
+        SELECT app_id, cname, starts AS others, unnest(starts) AS losing
         FROM contested
     )
     WHERE losing['outcome'] <> 'indeterminate'
 ),
 
 met AS (
-    -- For each start the first one that was there before it.
+    -- For each start the first one that was there before it. `losing_start_id` must stay in use below: DataFusion
+    -- 55 takes app and channel for unique even after `unnest` and would drop a grouping column that nothing reads.
     SELECT
         app_id,
         cname,
@@ -236,12 +237,12 @@ faults AS (
                     THEN '. Both were accepted on one ticket: only the bucket shows which storage was applied.'
                 WHEN conflicts.variant = 'same_ticket'
                     THEN concat(
-                        '. The ticket''s session was running already, so the second storage was never applied: the files go to ',
+                        '. The ticket''s session was running already, so the latter storage was never applied: the files go to ',
                         conflicts.winning['storage'], '.'
                     )
                 WHEN conflicts.variant = 'same_identity_rejected'
                     THEN concat(
-                        '. The second was refused because uid ', conflicts.losing['uid'],
+                        '. The latter was refused because uid ', conflicts.losing['uid'],
                         ' was recording already: the files go to ', conflicts.winning['storage'], '.'
                     )
                 WHEN conflicts.variant = 'same_identity_accepted'
@@ -258,6 +259,20 @@ faults AS (
                     '. Both were accepted, uids ', conflicts.winning['uid'], ' and ', conflicts.losing['uid'],
                     ': two sessions record the channel and write to two places.'
                 )
+            END,
+            CASE
+                WHEN session_beliefs.vendor_name
+                    <> coalesce(
+                        session_landings.vendor_name,
+                        CASE
+                            WHEN conflicts.losing['outcome'] = 'ok' THEN conflicts.losing['vendor_name']
+                            ELSE conflicts.winning['vendor_name']
+                        END
+                    )
+                    THEN concat(
+                        ' The customer''s record of sid ', conflicts.sid, ' names ', session_beliefs.vendor_name,
+                        ', which is wrong.'
+                    )
             END
         ) AS explanation,
         make_array(

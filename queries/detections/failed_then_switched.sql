@@ -47,16 +47,18 @@ WITH contested AS (
 ),
 
 recovered AS (
-    -- For each failed start the first success after it.
+    -- For each failed start the first success after it. Its id must stay in use below: DataFusion 55 takes app
+    -- and channel for unique even after `unnest` and would drop a grouping column that nothing reads.
     SELECT
         app_id,
         cname,
+        failed['start_id'] AS failed_id,
         first_value(failed) AS failed,
         first_value(next ORDER BY next['requested_at'], next['start_id']) AS next
     FROM (
-        SELECT app_id, cname, failed, unnest(starts) AS next
+        SELECT app_id, cname, failed, unnest(others) AS next
         FROM (
-            SELECT app_id, cname, starts, unnest(starts) AS failed
+            SELECT app_id, cname, starts AS others, unnest(starts) AS failed
             FROM contested
         )
         WHERE failed['outcome'] IN ('rejected', 'indeterminate')
@@ -74,11 +76,11 @@ switches AS (
         cname,
         next['start_id'] AS start_id,
         first_value(next) AS next,
-        last_value(failed ORDER BY failed['requested_at'], failed['start_id']) AS failed,
-        count(*) AS failures,
+        last_value(failed ORDER BY failed['requested_at'], failed_id) AS failed,
+        count(failed_id) AS failures,
         array_agg(
             named_struct('at', failed['requested_at'], 'event_ids', failed['event_ids'])
-            ORDER BY failed['requested_at'], failed['start_id']
+            ORDER BY failed['requested_at'], failed_id
         ) AS items
     FROM recovered
     WHERE next['outcome'] = 'ok'
@@ -135,19 +137,22 @@ faults AS (
                     ')'
                 )
             END,
-            CASE WHEN switches.failures > 1 THEN concat(', after ', switches.failures - 1, ' earlier failed ones') END,
+            CASE
+                WHEN switches.failures = 2 THEN ', after an earlier failed one'
+                WHEN switches.failures > 2 THEN concat(', after ', switches.failures - 1, ' earlier failed ones')
+            END,
             '; ',
             (
                 arrow_cast(switches.next['requested_at'], 'Int64')
                 - arrow_cast(switches.failed['requested_at'], 'Int64')
             ) / 1000,
-            ' ms after it was sent a start into ', switches.next['storage'], ' was sent, and that was accepted (sid ',
+            ' ms later a start into ', switches.next['storage'], ' was sent and accepted (sid ',
             switches.next['sid'], '). ',
             CASE
                 WHEN session_beliefs.vendor_name IS NULL
                     THEN concat('The files go to ', switches.next['storage'], '; no record of the customer says what it believes.')
                 WHEN session_beliefs.vendor_name = switches.next['vendor_name']
-                    THEN concat('The customer''s record names ', session_beliefs.vendor_name, ', which is right.')
+                    THEN concat('The customer''s record names ', session_beliefs.vendor_name, ', as the accepted start does.')
                 ELSE concat(
                     'The customer''s record names ', session_beliefs.vendor_name, ', but the files go to ',
                     switches.next['storage'], '.'

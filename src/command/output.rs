@@ -15,8 +15,6 @@ use super::{Context, Format};
 use crate::detection::library::Library;
 use crate::engine::{self, Engine, EngineOptions};
 use crate::event::Micros;
-use crate::lake::store::Location;
-use crate::lake::table::Lake;
 use crate::render::{
     CsvRenderer, JsonRenderer, MarkdownRenderer, Output, Render, Rendered, TableRenderer,
     terminal_width,
@@ -73,8 +71,7 @@ impl EngineArgs {
             read_from,
             views: library.views(),
         };
-        let lake = Lake::new(Location::open(&context.lake, context.config.durability)?);
-        let tables = lake.providers().await?;
+        let tables = context.lake()?.providers().await?;
         if tables.is_empty() {
             eprintln!(
                 "note: there is no table in the lake `{}` yet; all of them look empty",

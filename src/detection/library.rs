@@ -22,10 +22,33 @@ macro_rules! queries {
 
 /// The files of `queries/`; a test compares the list with the directory.
 const EMBEDDED: &[(&str, &str)] = queries![
+    "detections/conflicting_starts.sql",
+    "detections/failed_then_switched.sql",
+    "detections/missing_upload.sql",
+    "detections/vendor_mismatch.sql",
+    "not_judged/missing_upload.sql",
+    "not_judged/vendor_mismatch.sql",
+    "views/accepted_starts.sql",
     "views/api_calls.sql",
+    "views/believed.sql",
     "views/dead_letters.sql",
+    "views/monitored_buckets.sql",
+    "views/record_versions.sql",
+    "views/session_beliefs.sql",
+    "views/session_ends.sql",
+    "views/session_files.sql",
+    "views/session_landings.sql",
+    "views/session_places.sql",
     "views/session_records.sql",
+    "views/session_timeline.sql",
+    "views/session_uploads.sql",
+    "views/sessions.sql",
+    "views/starts.sql",
     "views/storage_events.sql",
+    "views/tickets.sql",
+    "views/unseen_uploads.sql",
+    "views/vendors.sql",
+    "views/watermarks.sql",
     "views/webhooks.sql",
 ];
 

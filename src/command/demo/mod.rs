@@ -13,7 +13,7 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use super::output::EngineArgs;
-use super::{Context, Outcome};
+use super::{Context, LogFormat, Outcome, WARNINGS};
 use crate::config::Config;
 use crate::detection::run::{self as detections, Findings, RunOptions};
 use crate::engine::Engine;
@@ -42,7 +42,10 @@ const DEFAULT_LAKE: &str = "./lake-demo";
 
 /// `lake` is what `--lake` says; the configured lake is no place for a demo.
 pub fn run(args: DemoArgs, lake: Option<String>, mut context: Context) -> Result<Outcome> {
-    super::start_logging(super::LogFormat::Text, context.verbose);
+    match context.verbose {
+        0 => super::start_logging_at(LogFormat::Text, WARNINGS),
+        verbose => super::start_logging(LogFormat::Text, verbose),
+    }
     let started = context.clock.instant();
     let place = Place::claim(lake.as_deref().unwrap_or(DEFAULT_LAKE))?;
     context.lake = place.lake();
