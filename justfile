@@ -4,19 +4,21 @@
 check:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --test kafka -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 # Everything that needs no broker.
 test:
     cargo test --locked
 
-# Against a real Apache Kafka, which the tests start by themselves.
+# Against a real Apache Kafka, which the tests start by themselves (Java and Maven).
 test-kafka:
-    cargo test --locked --test kafka
+    cargo test --locked --test kafka -- --test-threads 4
 
-# Speed of the parts, and of the whole.
+# Speed of the parts, then of the consumer beside kcat on the same topic.
 bench:
     cargo bench --locked
+    benches/throughput.sh
 
 # The whole thing, with nothing installed.
 demo:

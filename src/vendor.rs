@@ -87,22 +87,29 @@ pub fn from_host(host: &str) -> Option<i32> {
 
 /// Returns `host` or `host:port` of a URL or of a bare endpoint, lower case; scheme, user info and path dropped.
 pub fn host(url: &str) -> Option<Cow<'_, str>> {
-    let url = url.trim();
-    let rest = match url.split_once("://") {
-        Some((_, rest)) => rest,
-        None => url.strip_prefix("//").unwrap_or(url),
-    };
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let url = url.trim_ascii();
+    let rest = &url[authority_at(url)..];
+    let ends = |byte: u8| matches!(byte, b'/' | b'?' | b'#' | b'\\');
+    let end = rest.bytes().position(ends).unwrap_or(rest.len());
     let authority = &rest[..end];
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let user_end = memchr::memrchr(b'@', authority.as_bytes()).map_or(0, |at| at + 1);
+    let host = &authority[user_end..];
     if host.is_empty() {
         None
     } else if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Some(Cow::Owned(host.to_ascii_lowercase()))
     } else {
         Some(Cow::Borrowed(host))
+    }
+}
+
+/// Returns where the authority of a URL begins: behind `scheme://` or `//`, else at the start.
+pub fn authority_at(url: &str) -> usize {
+    let colon = memchr::memchr(b':', url.as_bytes());
+    match colon.filter(|colon| url[colon + 1..].starts_with("//")) {
+        Some(colon) => colon + 3,
+        None if url.starts_with("//") => 2,
+        None => 0,
     }
 }
 

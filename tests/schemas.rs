@@ -9,7 +9,10 @@ use std::path::Path;
 
 use datatest_stable::Result;
 use serde_json::Value;
+use tapetrail::decode::webhooks::Signature;
+use tapetrail::decode::{DecodeContext, Decoded, decode};
 use tapetrail::event::Stream;
+use tapetrail::redact::Redactor;
 use tapetrail::schema;
 
 fn valid(path: &Path, text: String) -> Result<()> {
@@ -18,8 +21,36 @@ fn valid(path: &Path, text: String) -> Result<()> {
     if !problems.is_empty() {
         return Err(format!("should fit {stream}, and does not: {problems:#?}").into());
     }
+    is_taken(stream, &text)?;
     if schema::guess(&message).is_some_and(|guessed| guessed != stream) {
         return Err(format!("is guessed to be of another stream than {stream}").into());
+    }
+    Ok(())
+}
+
+/// What fits the contract is taken by the consumer: nothing of it becomes a dead letter.
+fn is_taken(stream: Stream, text: &str) -> Result<()> {
+    let context = DecodeContext {
+        mappings: &[],
+        signature: Signature::default(),
+        key: None,
+        received_at: None,
+    };
+    let mut redacted = String::new();
+    Redactor::new(None)
+        .json(text.as_bytes(), &mut redacted)
+        .map_err(|reject| format!("cannot be redacted: {reject:?}"))?;
+    let mut rejected = Vec::new();
+    let mut rows = 0;
+    let outcome = decode(stream, &redacted, &context, &mut |decoded| {
+        rows += 1;
+        if let Decoded::Rejected { reject, .. } = decoded {
+            rejected.push(reject);
+        }
+    });
+    rejected.extend(outcome.err());
+    if !rejected.is_empty() || rows == 0 {
+        return Err(format!("fits {stream}, and the consumer refuses it: {rejected:?}").into());
     }
     Ok(())
 }

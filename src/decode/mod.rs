@@ -39,6 +39,10 @@ pub struct DecodeContext<'c> {
 
 /// One thing that a message held, in the order of the message.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and none is kept: a box would cost an allocation each"
+)]
 pub enum Decoded<'a> {
     Event(Event<'a>),
     Skipped {

@@ -290,10 +290,10 @@ fn session(options: &EngineOptions) -> Result<SessionContext> {
     settings.execution.parquet.pushdown_filters = true;
     settings.execution.parquet.reorder_filters = true;
     settings.execution.parquet.bloom_filter_on_read = true;
-    settings.sql_parser.collect_spans = true;
-    // DataFusion takes the descriptions of columns for a difference between a logical and a physical plan
-    // where an optimizer rule drops them on one side only; types are compared all the same when it runs.
+    // The tables' columns carry comments. A union keeps those that agree, and the planner's check then takes the
+    // lost comment of a column for another type.
     settings.execution.skip_physical_aggregate_schema_check = true;
+    settings.sql_parser.collect_spans = true;
     let bytes = usize::try_from(options.memory.as_u64()).unwrap_or(usize::MAX);
     let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED);
     let runtime = RuntimeEnvBuilder::new()

@@ -44,7 +44,9 @@ impl Lake {
             return Ok(None);
         }
         let loaded = table.load().await;
-        loaded.with_context(|| format!("cannot open the table {stream} at `{}`", table.table_url()))?;
+        loaded.with_context(|| {
+            format!("cannot open the table {stream} at `{}`", table.table_url())
+        })?;
         check_table(stream, &table)?;
         Ok(Some(table))
     }

@@ -4,11 +4,11 @@
 //! Most messages leave through the fast branch of each token: no escape, no tell-tale name, nothing that
 //! could hide a secret in a string.
 
-use std::borrow::Cow;
+mod replace;
 
-use super::fingerprint::is_fingerprint;
+use super::escape::unescape;
 use super::names::{self, Kind};
-use super::{MAX_DEPTH, Redactor, scan, strings};
+use super::{MAX_DEPTH, Redactor, scan};
 use crate::event::{Reject, RejectCode};
 
 /// What stands for a secret.
@@ -19,7 +19,7 @@ pub(super) const REDACTED: &str = "[redacted]";
 pub(super) struct Passed {
     /// The output differs from the input.
     pub is_changed: bool,
-    /// Some string value is itself a tell-tale name, so that a secret may sit beside it, not under it.
+    /// There is a key like `value`, or a list with a tell-tale name in it: a secret may stand beside its name.
     pub suspects_pairs: bool,
 }
 
@@ -43,14 +43,19 @@ pub(super) fn pass(
         fingerprinted: 0,
         key: Key::default(),
         whole: None,
+        wrong: None,
         passed: Passed {
             is_changed: false,
             suspects_pairs: false,
         },
     };
-    pass.run()?;
-    pass.out.push_str(&text[pass.copied..]);
-    Ok(pass.passed)
+    match pass.run() {
+        Ok(()) => {
+            pass.out.push_str(&text[pass.copied..]);
+            Ok(pass.passed)
+        }
+        Err(Stop) => Err(pass.reject()),
+    }
 }
 
 struct Pass<'p> {
@@ -72,6 +77,29 @@ struct Pass<'p> {
     /// Where the container began that is replaced whole, and how deep it lies.
     whole: Option<(usize, usize)>,
     passed: Passed,
+    /// What stopped the pass.
+    wrong: Option<Wrong>,
+}
+
+/// The pass cannot go on; it holds the reason itself, so that the many small steps have little to return.
+struct Stop;
+
+type Step = Result<(), Stop>;
+
+struct Wrong {
+    code: RejectCode,
+    at: usize,
+    what: &'static str,
+}
+
+/// What comes next in the text.
+enum Next {
+    /// A key and its value; `separator` is the comma or brace before.
+    Key {
+        separator: usize,
+    },
+    Value,
+    Nothing,
 }
 
 /// A key of an object.
@@ -97,14 +125,18 @@ impl Default for Key {
 }
 
 impl Pass<'_> {
-    fn run(&mut self) -> Result<(), Reject> {
+    fn run(&mut self) -> Step {
+        let mut next = Next::Value;
         loop {
+            if let Next::Key { separator } = next {
+                self.key(separator)?;
+            }
             match self.peek() {
                 Some(b'"') => self.string()?,
                 Some(b'{') => {
                     let separator = self.open(true)?;
                     if self.peek() != Some(b'}') {
-                        self.key(separator)?;
+                        next = Next::Key { separator };
                         continue;
                     }
                     self.close();
@@ -112,6 +144,7 @@ impl Pass<'_> {
                 Some(b'[') => {
                     self.open(false)?;
                     if self.peek() != Some(b']') {
+                        next = Next::Value;
                         continue;
                     }
                     self.close();
@@ -122,33 +155,34 @@ impl Pass<'_> {
                 Some(b'n') => self.literal(b"null")?,
                 _ => return Err(self.wrong("a value")),
             }
-            if !self.after_value()? {
+            next = self.after_value()?;
+            if let Next::Nothing = next {
                 return Ok(());
             }
         }
     }
 
-    /// Goes on to the next value, closing what ends here. Returns `false` at the end of the text.
+    /// Goes on to what follows a value, closing what ends here.
     #[inline]
-    fn after_value(&mut self) -> Result<bool, Reject> {
+    fn after_value(&mut self) -> Result<Next, Stop> {
         loop {
-            let next = self.peek();
+            let byte = self.peek();
             if self.depth == 0 {
-                return match next {
-                    None => Ok(false),
-                    Some(_) => Err(self.wrong("the end, as the JSON is complete")),
+                return match byte {
+                    None => Ok(Next::Nothing),
+                    Some(_) => Err(self.wrong("nothing after the end")),
                 };
             }
             let is_object = self.objects & 1 == 1;
-            match next {
+            match byte {
                 Some(b',') => {
                     let separator = self.at;
                     self.at += 1;
-                    if is_object {
-                        self.peek();
-                        self.key(separator)?;
-                    }
-                    return Ok(true);
+                    return Ok(if is_object {
+                        Next::Key { separator }
+                    } else {
+                        Next::Value
+                    });
                 }
                 Some(b'}') if is_object => self.close(),
                 Some(b']') if !is_object => self.close(),
@@ -171,10 +205,12 @@ impl Pass<'_> {
 
     /// Opens a container and returns where it began.
     #[inline]
-    fn open(&mut self, is_object: bool) -> Result<usize, Reject> {
+    fn open(&mut self, is_object: bool) -> Result<usize, Stop> {
         if self.depth == MAX_DEPTH {
-            let detail = format!("nested deeper than {MAX_DEPTH} levels at byte {}", self.at);
-            return Err(Reject::new(RejectCode::TooDeep, detail));
+            let code = RejectCode::TooDeep;
+            let (at, what) = (self.at, "");
+            self.wrong = Some(Wrong { code, at, what });
+            return Err(Stop);
         }
         if self.whole.is_none() && self.is_secret_value() {
             self.whole = Some((self.at, self.depth));
@@ -199,19 +235,25 @@ impl Pass<'_> {
         }
     }
 
+    /// The value that starts here stands under the last key.
+    #[inline]
+    fn is_member(&self) -> bool {
+        self.objects & 1 == 1 && self.depth > 0
+    }
+
     /// The value that starts here is a secret by its key.
     #[inline]
     fn is_secret_value(&self) -> bool {
-        self.key.kind != Kind::Plain && self.objects & 1 == 1 && self.depth > 0
+        self.key.kind.is_secret() && self.is_member()
     }
 
     #[inline]
-    fn key(&mut self, separator: usize) -> Result<(), Reject> {
-        if self.bytes.get(self.at) != Some(&b'"') {
+    fn key(&mut self, separator: usize) -> Step {
+        if self.peek() != Some(b'"') {
             return Err(self.wrong("a key in quotes"));
         }
         let start = self.at + 1;
-        let mut end = scan::delimiter(self.bytes, start);
+        let mut end = scan::notable(self.bytes, start);
         let mut kind = Kind::Plain;
         if self.bytes.get(end) == Some(&b'"') {
             if self.whole.is_none() {
@@ -219,9 +261,15 @@ impl Pass<'_> {
             }
         } else {
             end = self.end_of_string(end)?;
-            kind = names::classify(unescape(&self.text[start..end]).as_bytes());
+            if self.whole.is_none() {
+                kind = names::classify(unescape(&self.text[start..end]).as_bytes());
+                // A form taken for a key: `{"secretKey=x&a=1":""}`.
+                self.key = Key::default();
+                self.suspect_string(start, end);
+            }
         }
         self.at = end + 1;
+        self.passed.suspects_pairs |= kind == Kind::PairValue;
         self.key = Key {
             kind,
             start,
@@ -236,7 +284,7 @@ impl Pass<'_> {
     }
 
     #[inline]
-    fn string(&mut self) -> Result<(), Reject> {
+    fn string(&mut self) -> Step {
         let start = self.at + 1;
         let mut end = scan::notable(self.bytes, start);
         let is_notable = self.bytes.get(end) != Some(&b'"');
@@ -253,100 +301,43 @@ impl Pass<'_> {
         }
         let value = &self.bytes[start..end];
         let may_hide = is_notable || matches!(value.first(), Some(b'{' | b'[' | b'e'));
-        if may_hide || self.is_key(b"endpoint") {
+        if may_hide || self.key.kind == Kind::Endpoint {
             self.suspect_string(start, end);
-        } else if names::is_sensitive_name(value) {
+        } else if !self.is_member() && names::is_sensitive_name(value) {
             self.passed.suspects_pairs = true;
         }
         Ok(())
     }
 
     /// Returns the closing quote's position, everything between checked.
-    fn end_of_string(&self, mut at: usize) -> Result<usize, Reject> {
+    fn end_of_string(&mut self, mut at: usize) -> Result<usize, Stop> {
         loop {
             at = scan::delimiter(self.bytes, at);
             match self.bytes.get(at) {
                 Some(b'"') => return Ok(at),
                 Some(b'\\') => at = self.end_of_escape(at)?,
                 Some(_) => {
-                    return Err(wrong_at(
-                        at,
-                        "a control character must be escaped in a string",
-                    ));
+                    return Err(self.wrong_at(at, "control characters to be escaped in a string"));
                 }
-                None => return Err(wrong_at(at, "it ends inside a string")),
+                None => return Err(self.wrong_at(at, "the rest of a string")),
             }
         }
     }
 
-    fn end_of_escape(&self, at: usize) -> Result<usize, Reject> {
+    fn end_of_escape(&mut self, at: usize) -> Result<usize, Stop> {
         match self.bytes.get(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
             Some(b'u') => match self.bytes.get(at + 2..at + 6) {
                 Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at + 6),
-                Some(_) => Err(wrong_at(at, "`\\u` needs four hex digits")),
-                None => Err(wrong_at(at, "it ends inside a string")),
+                Some(_) => Err(self.wrong_at(at, "four hex digits after `\\u`")),
+                None => Err(self.wrong_at(at, "the rest of a string")),
             },
-            Some(_) => Err(wrong_at(at, "no such escape in a string")),
-            None => Err(wrong_at(at, "it ends inside a string")),
+            Some(_) => Err(self.wrong_at(at, "another character after a backslash")),
+            None => Err(self.wrong_at(at, "the rest of a string")),
         }
     }
 
-    /// Replaces a string that is secret by its key.
-    fn secret_string(&mut self, start: usize, end: usize) {
-        let value = unescape(&self.text[start..end]);
-        let depth = self.depth - 1;
-        let has_fingerprint = self.fingerprinted >> depth & 1 == 1;
-        if self.key.kind == Kind::Fingerprint {
-            if has_fingerprint {
-                self.drop_member(end + 1);
-                return;
-            }
-            self.fingerprinted |= 1 << depth;
-            if is_fingerprint(value.as_bytes()) {
-                return;
-            }
-        }
-        if value.is_empty() || value == REDACTED {
-            return;
-        }
-        self.replace(start - 1, end + 1);
-        if let (Kind::AccessKey, false, Some(fingerprinter)) =
-            (self.key.kind, has_fingerprint, &self.redactor.fingerprinter)
-        {
-            self.fingerprinted |= 1 << depth;
-            self.out.push_str(",\"");
-            self.out.push_str(names::FINGERPRINT);
-            self.out.push_str("\":\"");
-            fingerprinter.write(value.as_bytes(), self.out);
-            self.out.push('"');
-        }
-    }
-
-    /// Looks closer at a string that could hide something.
-    #[cold]
-    fn suspect_string(&mut self, start: usize, end: usize) {
-        let value = unescape(&self.text[start..end]);
-        if names::is_sensitive_name(value.as_bytes()) {
-            self.passed.suspects_pairs = true;
-        }
-        let key = unescape(&self.text[self.key.start..self.key.end]);
-        if let Cow::Owned(clean) =
-            strings::redact(self.redactor, &value, key.as_bytes(), self.level)
-        {
-            self.out.push_str(&self.text[self.copied..start - 1]);
-            self.out.push_str(&escape(&clean));
-            self.copied = end + 1;
-            self.passed.is_changed = true;
-        }
-    }
-
-    #[inline(always)]
-    fn is_key(&self, name: &[u8]) -> bool {
-        self.bytes[self.key.start..self.key.end].eq_ignore_ascii_case(name)
-    }
-
-    fn number(&mut self) -> Result<(), Reject> {
+    fn number(&mut self) -> Step {
         let start = self.at;
         if self.bytes[self.at] == b'-' {
             self.at += 1;
@@ -373,7 +364,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn some_digits(&mut self) -> Result<(), Reject> {
+    fn some_digits(&mut self) -> Step {
         match self.bytes.get(self.at) {
             Some(b'0'..=b'9') => self.digits(),
             _ => return Err(self.wrong("a digit")),
@@ -389,7 +380,7 @@ impl Pass<'_> {
     }
 
     #[inline]
-    fn literal(&mut self, literal: &[u8]) -> Result<(), Reject> {
+    fn literal(&mut self, literal: &[u8]) -> Step {
         if !self.bytes[self.at..].starts_with(literal) {
             return Err(self.wrong("`true`, `false` or `null`"));
         }
@@ -397,88 +388,30 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Writes [`REDACTED`] in the place of a value.
-    fn replace(&mut self, start: usize, end: usize) {
-        self.out.push_str(&self.text[self.copied..start]);
-        self.out.push('"');
-        self.out.push_str(REDACTED);
-        self.out.push('"');
-        self.copied = end;
-        self.passed.is_changed = true;
-    }
-
-    /// Leaves out the member whose value ends at `end`. It is never an object's first.
-    fn drop_member(&mut self, end: usize) {
-        self.out
-            .push_str(&self.text[self.copied..self.key.separator.max(self.copied)]);
-        self.copied = end;
-        self.passed.is_changed = true;
+    /// `expected` completes "expected ..".
+    #[cold]
+    fn wrong(&mut self, expected: &'static str) -> Stop {
+        self.wrong_at(self.at, expected)
     }
 
     #[cold]
-    fn wrong(&self, expected: &str) -> Reject {
-        if self.at >= self.bytes.len() {
-            wrong_at(self.at, &format!("it ends where {expected} should follow"))
-        } else {
-            wrong_at(self.at, &format!("expected {expected}"))
-        }
+    fn wrong_at(&mut self, at: usize, what: &'static str) -> Stop {
+        let code = RejectCode::InvalidJson;
+        self.wrong = Some(Wrong { code, at, what });
+        Stop
     }
-}
 
-#[cold]
-fn wrong_at(at: usize, what: &str) -> Reject {
-    Reject::new(
-        RejectCode::InvalidJson,
-        format!("not JSON at byte {at}: {what}"),
-    )
-}
-
-/// Undoes the escapes of a string's inside, which must be valid. A lone surrogate becomes U+FFFD.
-pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'\\', raw.as_bytes()) else {
-        return Cow::Borrowed(raw);
-    };
-    let mut text = String::with_capacity(raw.len());
-    text.push_str(&raw[..first]);
-    let mut rest = &raw[first..];
-    while let Some(escape) = rest.as_bytes().get(1) {
-        let mut length = 2;
-        match escape {
-            b'b' => text.push('\u{8}'),
-            b'f' => text.push('\u{c}'),
-            b'n' => text.push('\n'),
-            b'r' => text.push('\r'),
-            b't' => text.push('\t'),
-            b'u' => {
-                let (character, units) = code_point(rest);
-                text.push(character);
-                length = 6 * units;
+    fn reject(&self) -> Reject {
+        let Some(Wrong { code, at, what }) = self.wrong else {
+            return Reject::new(RejectCode::InvalidJson, "not JSON");
+        };
+        let detail = match code {
+            RejectCode::TooDeep => format!("nested deeper than {MAX_DEPTH} levels at byte {at}"),
+            _ if at >= self.bytes.len() => {
+                format!("not JSON: it ends at byte {at}, where {what} should follow")
             }
-            other => text.push(char::from(*other)),
-        }
-        rest = &rest[length..];
-        let next = memchr::memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
-        text.push_str(&rest[..next]);
-        rest = &rest[next..];
+            _ => format!("not JSON at byte {at}: expected {what}"),
+        };
+        Reject::new(code, detail)
     }
-    Cow::Owned(text)
-}
-
-/// Reads one character from one `\uXXXX`, or from two that are a surrogate pair; returns how many it took.
-fn code_point(text: &str) -> (char, usize) {
-    let unit = |at: usize| {
-        let escape = text.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(escape, 16).ok()
-    };
-    let first = unit(0).unwrap_or(0xFFFD);
-    let pair = [first, unit(6).unwrap_or(0)];
-    match char::decode_utf16(pair).next() {
-        Some(Ok(character)) => (character, character.len_utf16()),
-        _ => (char::REPLACEMENT_CHARACTER, 1),
-    }
-}
-
-/// Returns the text as a JSON string, quotes included.
-pub(super) fn escape(text: &str) -> String {
-    serde_json::to_string(text).expect("a string can always be written")
 }

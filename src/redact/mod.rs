@@ -8,6 +8,7 @@
 //! - [`Redactor::text`] and [`Redactor::bytes`]: free text, and what does not parse; both in `scrub`.
 //! - [`Redactor::headers`]: the headers of a Kafka record.
 
+mod escape;
 mod fingerprint;
 mod json;
 mod names;
@@ -100,7 +101,7 @@ impl Redactor {
         let members: Vec<String> = grouped
             .into_iter()
             .map(|(name, values)| {
-                let name = json::escape(&self.text(name));
+                let name = escape::escape(&self.text(name));
                 match values.as_slice() {
                     [value] => format!("{name}:{value}"),
                     values => format!("{name}:[{}]", values.join(",")),
@@ -116,11 +117,11 @@ impl Redactor {
             return "null".to_string();
         };
         if names::is_sensitive(name.as_bytes()) && !value.is_empty() {
-            return json::escape(REDACTED);
+            return escape::escape(REDACTED);
         }
         match std::str::from_utf8(value) {
-            Ok(text) => json::escape(&self.text(text)),
-            Err(_) => json::escape(&self.bytes(value)),
+            Ok(text) => escape::escape(&self.text(text)),
+            Err(_) => escape::escape(&self.bytes(value)),
         }
     }
 

@@ -29,12 +29,23 @@ pub(super) const WHOLE_NAMES: [&str; 3] = ["salt", "sts", "pwd"];
 pub(super) enum Kind {
     /// Nothing by its name.
     Plain,
+    /// The value of a name that stands beside it: `{"name":"Authorization","value":".."}`.
+    PairValue,
+    /// A host, perhaps with user info but without a scheme that would show it.
+    Endpoint,
     /// A secret.
     Secret,
     /// A secret that leaves a fingerprint.
     AccessKey,
     /// A fingerprint that an earlier redaction left.
     Fingerprint,
+}
+
+impl Kind {
+    #[inline]
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Kind::Secret | Kind::AccessKey | Kind::Fingerprint)
+    }
 }
 
 /// The member that holds the fingerprint of its sibling `accessKey`.
@@ -44,11 +55,7 @@ pub(super) const FINGERPRINT: &str = "access_key_fingerprint";
 #[inline]
 pub(super) fn classify(name: &[u8]) -> Kind {
     if name.len() <= 4 {
-        return if is_whole_name(name) {
-            Kind::Secret
-        } else {
-            Kind::Plain
-        };
+        return classify_short(name);
     }
     if !may_contain_word(name) {
         return Kind::Plain;
@@ -59,7 +66,12 @@ pub(super) fn classify(name: &[u8]) -> Kind {
 /// Tells whether a name is tell-tale.
 #[inline]
 pub(super) fn is_sensitive(name: &[u8]) -> bool {
-    classify(name) != Kind::Plain
+    classify(name).is_secret()
+}
+
+/// Tells whether a key is one for the value of a name beside it.
+pub(super) fn holds_pair_value(key: &[u8]) -> bool {
+    classify(key) == Kind::PairValue
 }
 
 /// Tells whether a text is a name and nothing else, and a tell-tale one.
@@ -108,12 +120,15 @@ pub(super) fn holds_identity(name: &[u8]) -> bool {
 }
 
 #[inline]
-fn is_whole_name(name: &[u8]) -> bool {
-    match name.len() {
-        3 | 4 => WHOLE_NAMES
-            .iter()
-            .any(|whole| name.eq_ignore_ascii_case(whole.as_bytes())),
-        _ => false,
+fn classify_short(name: &[u8]) -> Kind {
+    let mut letters = [0; 4];
+    for (letter, byte) in letters.iter_mut().zip(name) {
+        *letter = byte | 32;
+    }
+    match &letters {
+        b"salt" | b"sts\0" | b"pwd\0" => Kind::Secret,
+        b"text" | b"val\0" | b"v\0\0\0" => Kind::PairValue,
+        _ => Kind::Plain,
     }
 }
 
@@ -123,6 +138,15 @@ fn is_separator(byte: u8) -> bool {
 
 fn classify_exactly(name: &[u8]) -> Kind {
     const NAME_BYTES_MAX: usize = 64;
+    // The names of every start call, without further ado.
+    match name {
+        b"token" | b"secretKey" | b"stsToken" | b"Authorization" | b"authorization" => {
+            return Kind::Secret;
+        }
+        b"accessKey" => return Kind::AccessKey,
+        b"Content-Type" | b"content-type" => return Kind::Plain,
+        _ => {}
+    }
     if name == FINGERPRINT.as_bytes() {
         return Kind::Fingerprint;
     }
@@ -153,15 +177,20 @@ fn classify_exactly(name: &[u8]) -> Kind {
     if (0..length).any(|start| is_first(&letters[start]) && begins_word(start)) {
         return Kind::Secret;
     }
-    Kind::Plain
+    match letters {
+        b"endpoint" => Kind::Endpoint,
+        b"content" => Kind::PairValue,
+        _ if letters.windows(5).any(|part| part == b"value") => Kind::PairValue,
+        _ => Kind::Plain,
+    }
 }
 
-/// Five neighboring bytes of each spelling of each word. Whatever the position of the word in a name,
+/// Five neighboring bytes of each spelling of each word and of the other names that [`classify`] knows. Whatever the position of the word in a name,
 /// one of the three trigrams in them starts at a multiple of three.
-const SAMPLES: [&str; 27] = [
+const SAMPLES: [&str; 30] = [
     "secre", "token", "passw", "pass_", "pass-", "pass ", "pass.", "passp", "reden", "acces",
     "pikey", "pi_ke", "pi-ke", "pi ke", "pi.ke", "priva", "signa", "autho", "rtmpu", "rtmp_",
-    "rtmp-", "rtmp.", "pidat", "pi_da", "pi-da", "pi.da", "cooki",
+    "rtmp-", "rtmp.", "pidat", "pi_da", "pi-da", "pi.da", "cooki", "value", "endpo", "onten",
 ];
 
 /// One bit for each trigram of [`SAMPLES`], letters folded to five bits.
@@ -307,8 +336,29 @@ mod tests {
         ] {
             assert_eq!(classify(name.as_bytes()), Kind::AccessKey, "{name}");
         }
+        for name in [
+            "value",
+            "Value",
+            "stringValue",
+            "val",
+            "v",
+            "content",
+            "Text",
+        ] {
+            assert_eq!(classify(name.as_bytes()), Kind::PairValue, "{name}");
+        }
+        assert_eq!(classify(b"endpoint"), Kind::Endpoint);
         assert_eq!(classify(b"access_key_fingerprint"), Kind::Fingerprint);
         assert_eq!(classify(b"accessKeyFingerprint"), Kind::Secret);
+    }
+
+    #[test]
+    fn whole_names_are_found() {
+        for name in WHOLE_NAMES {
+            assert_eq!(classify(name.as_bytes()), Kind::Secret);
+            assert_eq!(classify(name.to_uppercase().as_bytes()), Kind::Secret);
+            assert_eq!(classify(format!("{name}x").as_bytes()), Kind::Plain);
+        }
     }
 
     #[test]
@@ -324,7 +374,6 @@ mod tests {
             "region",
             "bucket",
             "fileNamePrefix",
-            "endpoint",
             "resourceId",
             "cname",
             "uid",

@@ -1,12 +1,13 @@
 //! Secrets beside their name instead of under it: `{"name":"Authorization","value":"Basic .."}` and
 //! `["Authorization","Basic .."]`.
 //!
-//! The one pass cannot see these in time, since the value may come first. It only notices that some string is
-//! itself a tell-tale name; this second step then reads the text once more, which is valid JSON by then.
+//! The one pass cannot see these in time, since the value may come first. It only notices keys like `value` and
+//! names in lists; this second step then reads the text once more, which is valid JSON by then.
 
 use std::ops::Range;
 
-use super::json::{REDACTED, unescape};
+use super::escape::unescape;
+use super::json::REDACTED;
 use super::{names, scan};
 
 /// Returns the text with such values replaced, or `None` if there are none.
@@ -37,19 +38,6 @@ pub(super) fn redact(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Tells whether a key is one for the value of a name; `is_scalar` of that value decides for the vaguer ones.
-pub(super) fn holds_value(key: &[u8], is_scalar: bool) -> bool {
-    let has_value = key
-        .windows(5)
-        .any(|part| part.eq_ignore_ascii_case(b"value"));
-    let is_any = |names: &[&str]| {
-        names
-            .iter()
-            .any(|name| key.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    has_value || is_any(&["val", "v"]) || is_scalar && is_any(&["content", "text", "data", "body"])
-}
-
 /// Reads valid JSON; collects the values to replace.
 struct Reader<'t> {
     text: &'t str,
@@ -62,7 +50,6 @@ struct Value {
     range: Range<usize>,
     /// It is a string that is a tell-tale name.
     is_name: bool,
-    is_scalar: bool,
     /// Null, a boolean, `""` and what is redacted already are no secrets.
     is_harmless: bool,
 }
@@ -104,7 +91,6 @@ impl Reader<'_> {
         Value {
             range: start..self.at,
             is_name,
-            is_scalar: !matches!(first, Some(b'{' | b'[')),
             is_harmless,
         }
     }
@@ -122,7 +108,8 @@ impl Reader<'_> {
     }
 
     fn object(&mut self) {
-        let mut members = Vec::new();
+        let mut names = 0;
+        let mut candidates = Vec::new();
         self.at += 1;
         while self.peek() == Some(b'"') {
             let key = self.string();
@@ -130,31 +117,34 @@ impl Reader<'_> {
             self.peek();
             self.at += 1; // the colon
             let value = self.value(key.as_bytes());
-            members.push((key, value));
+            names += usize::from(value.is_name);
+            if !value.is_harmless && names::holds_pair_value(key.as_bytes()) {
+                candidates.push(value);
+            }
             if self.peek() == Some(b',') {
                 self.at += 1;
             }
         }
         self.at += 1;
-        let names = members.iter().filter(|(_, value)| value.is_name).count();
-        if names == 0 {
-            return;
-        }
-        for (key, value) in members {
-            let other_names = names - usize::from(value.is_name);
-            if other_names > 0 && !value.is_harmless && holds_value(key.as_bytes(), value.is_scalar)
-            {
-                self.secrets.push(value.range);
-            }
-        }
+        let is_secret = |value: &Value| names > usize::from(value.is_name);
+        let secrets = candidates.into_iter().filter(is_secret);
+        self.secrets.extend(secrets.map(|value| value.range));
     }
 
     /// A list of two is taken for a header, unless it is the parts of a path.
     fn array(&mut self, key: &[u8]) {
-        let mut elements = Vec::new();
+        let mut length = 0;
+        let mut has_name = false;
+        let mut second = None;
         self.at += 1;
         while !matches!(self.peek(), Some(b']') | None) {
-            elements.push(self.value(key));
+            let value = self.value(key);
+            match length {
+                0 => has_name = value.is_name,
+                1 if !value.is_harmless => second = Some(value.range),
+                _ => {}
+            }
+            length += 1;
             if self.peek() == Some(b',') {
                 self.at += 1;
             }
@@ -165,12 +155,8 @@ impl Reader<'_> {
                 .windows(part.len())
                 .any(|window| window == *part)
         });
-        if let [name, value] = elements.as_slice()
-            && name.is_name
-            && !value.is_harmless
-            && !is_path
-        {
-            self.secrets.push(value.range.clone());
+        if length == 2 && has_name && !is_path {
+            self.secrets.extend(second);
         }
     }
 }

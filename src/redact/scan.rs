@@ -6,17 +6,49 @@ const CHUNK_BYTES: usize = 32;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// Marks the bytes of `word` that equal `byte`. The lowest mark is exact, those above it need not be.
+/// Returns the position of the next byte that ends a string or makes it worth a closer look, or the end:
+/// a quote, backslash, space, control character, or one of `: = < %` and a few others. Without one of these no
+/// secret can hide in a string.
 #[inline(always)]
-fn equal(word: u64, byte: u8) -> u64 {
-    let zeros = word ^ (ONES * byte as u64);
-    zeros.wrapping_sub(ONES) & !zeros & HIGHS
+pub(super) fn notable(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, notable_marks, is_notable)
 }
 
-/// Marks the bytes of `word` below `limit`, which is at most 128. The lowest mark is exact.
+/// Returns the position of the next quote, backslash or control character, or the end.
 #[inline(always)]
-fn below(word: u64, limit: u8) -> u64 {
-    word.wrapping_sub(ONES * limit as u64) & !word & HIGHS
+pub(super) fn delimiter(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, delimiter_marks, is_delimiter)
+}
+
+/// Two ranges rather than single bytes, because they cost less: up to `&`, and from `:` to `?`.
+#[inline(always)]
+fn is_notable(byte: u8) -> bool {
+    (byte < b'\'') | (byte.wrapping_sub(b':') < 6) | (byte == b'\\')
+}
+
+#[inline(always)]
+fn is_delimiter(byte: u8) -> bool {
+    (byte < b' ') | (byte == b'"') | (byte == b'\\')
+}
+
+/// Marks the notable bytes of a word. The lowest mark is exact, those above it need not be.
+#[inline(always)]
+fn notable_marks(word: u64) -> u64 {
+    let low = word.wrapping_sub(ONES * u64::from(b'\''));
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    let ascii = word & !HIGHS;
+    let from_colon = ascii + ONES * u64::from(0x80 - b':');
+    let past_question_mark = ascii + ONES * u64::from(0x7F - b'?');
+    (low | backslash | from_colon ^ past_question_mark) & !word & HIGHS
+}
+
+/// Marks the delimiters of a word. The lowest mark is exact.
+#[inline(always)]
+fn delimiter_marks(word: u64) -> u64 {
+    // With one bit flipped, the quote comes next to the control characters.
+    let low = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (low | backslash) & !word & HIGHS
 }
 
 #[inline(always)]
@@ -26,15 +58,15 @@ fn find(
     marks: impl Fn(u64) -> u64,
     is_marked: impl Fn(u8) -> bool,
 ) -> usize {
-    let first_mark = |at: usize| {
+    let marks_at = |at: usize| {
         let word: &[u8; WORD_BYTES] = bytes.get(at..)?.first_chunk()?;
         Some(marks(u64::from_le_bytes(*word)))
     };
     // Most strings end in the first or second word.
     for _ in 0..2 {
-        match first_mark(at) {
+        match marks_at(at) {
             Some(0) => at += WORD_BYTES,
-            Some(marked) => return at + marked.trailing_zeros() as usize / 8,
+            Some(marks) => return at + marks.trailing_zeros() as usize / 8,
             None => break,
         }
     }
@@ -45,9 +77,9 @@ fn find(
         }
         at += CHUNK_BYTES;
     }
-    while let Some(marked) = first_mark(at) {
-        if marked != 0 {
-            return at + marked.trailing_zeros() as usize / 8;
+    while let Some(marks) = marks_at(at) {
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize / 8;
         }
         at += WORD_BYTES;
     }
@@ -55,43 +87,6 @@ fn find(
         at += 1;
     }
     at
-}
-
-/// Returns the position of the next byte that ends a string or makes it worth a closer look:
-/// a quote, backslash, space, control character, or one of `: = < %`, without which no secret can hide in it.
-#[inline]
-pub(super) fn notable(bytes: &[u8], at: usize) -> usize {
-    find(
-        bytes,
-        at,
-        |word| {
-            equal(word, b'"')
-                | equal(word, b'\\')
-                | equal(word, b':')
-                | equal(word, b'%')
-                | equal(word | ONES, b'=')
-                | below(word, b' ' + 1)
-        },
-        |byte| {
-            (byte == b'"')
-                | (byte == b'\\')
-                | (byte == b':')
-                | (byte == b'%')
-                | (byte | 1 == b'=')
-                | (byte <= b' ')
-        },
-    )
-}
-
-/// Returns the position of the next quote, backslash or control character.
-#[inline]
-pub(super) fn delimiter(bytes: &[u8], at: usize) -> usize {
-    find(
-        bytes,
-        at,
-        |word| equal(word, b'"') | equal(word, b'\\') | below(word, b' '),
-        |byte| (byte == b'"') | (byte == b'\\') | (byte < b' '),
-    )
 }
 
 #[cfg(test)]
@@ -102,19 +97,21 @@ mod tests {
     fn every_byte_is_judged_alike_at_every_position() {
         const LENGTH: usize = 100;
         for byte in 0..=255_u8 {
+            let is_delimiter = matches!(byte, 0..b' ' | b'"' | b'\\');
+            let is_notable = is_delimiter || matches!(byte, b' '..=b'&' | b':'..=b'?');
             for position in 0..LENGTH {
-                let mut bytes = [b'a'; LENGTH];
-                bytes[position] = byte;
-                let is_delimiter = matches!(byte, b'"' | b'\\' | 0..b' ');
-                assert_eq!(
-                    delimiter(&bytes, 0),
-                    if is_delimiter { position } else { LENGTH }
-                );
-                let is_notable = is_delimiter || matches!(byte, b' ' | b':' | b'%' | b'=' | b'<');
-                assert_eq!(
-                    notable(&bytes, 0),
-                    if is_notable { position } else { LENGTH }
-                );
+                for filler in [b'a', 0xC3] {
+                    let mut bytes = [filler; LENGTH];
+                    bytes[position] = byte;
+                    assert_eq!(
+                        delimiter(&bytes, 0),
+                        if is_delimiter { position } else { LENGTH }
+                    );
+                    assert_eq!(
+                        notable(&bytes, 0),
+                        if is_notable { position } else { LENGTH }
+                    );
+                }
             }
         }
     }

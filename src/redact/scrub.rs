@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::json::REDACTED;
 use super::value::{self, Name};
-use super::{names, pairs, url};
+use super::{names, url};
 
 /// How much a text is trusted to be well formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,21 +94,21 @@ pub(super) fn may_hold_secret(text: &str) -> bool {
     if names::contains_word(bytes) || bytes.starts_with(b"ey") {
         return true;
     }
-    bytes.iter().enumerate().any(|(at, byte)| match byte {
+    let has_mark = bytes.iter().enumerate().any(|(at, byte)| match byte {
         b' ' | b'\t' => ends_with_name(&bytes[..at], &["basic", "bearer"]),
         b':' | b'=' => may_separate(bytes, at),
-        // Escapes of other kinds, quotes and brackets: let the real search decide.
-        b'%' | b'\\' | b'\'' | b'>' => HITS.0.is_match(text) || text.contains("\\u00"),
         _ => false,
-    })
+    });
+    // Escapes of other kinds, quotes and brackets: let the real search decide.
+    let is_odd = |byte: &u8| matches!(byte, b'%' | b'\\' | b'\'' | b'>');
+    has_mark || bytes.iter().any(is_odd) && (HITS.0.is_match(text) || text.contains("\\u00"))
 }
 
 /// Most strings with a colon are times: `2026-11-22T10:00:00.123Z`.
 fn is_time(text: &[u8]) -> bool {
-    // Without an early exit this takes many bytes at a time.
-    let is_part =
-        |byte: u8| byte.is_ascii_digit() | matches!(byte, b'-' | b':' | b'.' | b'T' | b'Z' | b'+');
-    text.iter().fold(true, |all, byte| all & is_part(*byte))
+    const TIME_BYTES_MAX: usize = 35;
+    let is_part = |byte: &u8| matches!(byte, b'0'..=b':' | b'-' | b'.' | b'T' | b'Z' | b'+');
+    text.len() <= TIME_BYTES_MAX && text.iter().all(is_part)
 }
 
 /// A colon of a URL, or a colon or equals sign after one of the short names.
@@ -176,6 +176,12 @@ struct Scrubber<'t> {
     text: &'t str,
     mode: Mode,
     at: usize,
+    /// Where the search ends for now: at the end, or at the query of a URL whose path is searched.
+    limit: usize,
+    /// That query, and what to write in its place.
+    query: Option<(Range<usize>, &'static str)>,
+    /// Where the path of the last URL ends. A URL inside it ends there, too.
+    path_end: usize,
     /// Everything before is in `out`.
     copied: usize,
     out: String,
@@ -188,6 +194,9 @@ impl<'t> Scrubber<'t> {
             text,
             mode,
             at: 0,
+            limit: text.len(),
+            query: None,
+            path_end: 0,
             copied: 0,
             out: String::new(),
             is_changed: false,
@@ -197,12 +206,20 @@ impl<'t> Scrubber<'t> {
     /// Returns `None` if nothing had to go.
     fn run(mut self) -> Option<String> {
         let (finder, hits) = &*HITS;
-        while let Some(found) = finder.find(Input::new(self.text).span(self.at..self.text.len())) {
-            match hits[found.pattern().as_usize()] {
-                Hit::Name => self.name(found.range()),
-                Hit::Url => self.url(found.range()),
-                Hit::Scheme => self.scheme(found.range()),
-                Hit::Base64 => self.base64(found.range()),
+        loop {
+            let span = Input::new(self.text).span(self.at..self.limit);
+            if let Some(found) = finder.find(span) {
+                match hits[found.pattern().as_usize()] {
+                    Hit::Name => self.name(found.range()),
+                    Hit::Url => self.url(found.range()),
+                    Hit::Scheme => self.scheme(found.range()),
+                    Hit::Base64 => self.base64(found.range()),
+                }
+            } else if let Some((query, by)) = self.query.take() {
+                self.limit = self.text.len();
+                self.replace(query, by);
+            } else {
+                break;
             }
         }
         if !self.is_changed {
@@ -210,6 +227,11 @@ impl<'t> Scrubber<'t> {
         }
         self.out.push_str(&self.text[self.copied..]);
         Some(self.out)
+    }
+
+    /// The text as far as it is searched now.
+    fn searched(&self) -> &'t str {
+        &self.text[..self.limit]
     }
 
     fn replace(&mut self, range: Range<usize>, by: &str) {
@@ -225,14 +247,14 @@ impl<'t> Scrubber<'t> {
     }
 
     fn name(&mut self, found: Range<usize>) {
-        let name = Name::around(self.text, found.clone());
+        let name = Name::around(self.searched(), found.clone());
         self.at = found.end.max(name.range.end);
         if !self.is_tell_tale(&name) {
             return;
         }
-        let mut secret = name.value(self.text, self.mode);
+        let mut secret = name.value(self.searched(), self.mode);
         if secret.is_none() && self.mode == Mode::Broken {
-            secret = name.neighbor(self.text, self.mode);
+            secret = name.neighbor(self.searched(), self.mode);
         }
         if let Some(secret) = secret {
             self.at = self.at.max(secret.start);
@@ -250,7 +272,7 @@ impl<'t> Scrubber<'t> {
     fn is_tell_tale(&self, name: &Name) -> bool {
         let bytes = &self.text.as_bytes()[name.range.clone()];
         let counts_when_broken =
-            || pairs::holds_value(bytes, false) || names::is_same_name(bytes, "endpoint");
+            || names::holds_pair_value(bytes) || names::is_same_name(bytes, "endpoint");
         names::is_sensitive(bytes)
             || self.mode == Mode::Broken && name.is_quoted && counts_when_broken()
     }
@@ -263,29 +285,30 @@ impl<'t> Scrubber<'t> {
         }
         match endpoint.rfind('@') {
             Some(at) => self.replace(value.start..value.start + at + 1, ""),
-            None if value.end == self.text.len() => self.replace(value, REDACTED),
+            None if value.end == self.limit => self.replace(value, REDACTED),
             None => {}
         }
     }
 
     fn url(&mut self, found: Range<usize>) {
         self.at = found.end;
-        let Some(parts) = url::Parts::around(self.text, found, self.mode) else {
+        let Some(parts) = url::Parts::around(self.searched(), found, self.mode, self.path_end)
+        else {
             return;
         };
         if let Some((range, by)) = parts.authority {
             self.replace(range, by);
         }
         self.at = self.at.max(parts.path.start);
+        self.path_end = parts.path.end;
         if parts.hides_path {
             self.replace(parts.path, REDACTED);
-        } else if let Cow::Owned(path) = scrub(&self.text[parts.path.clone()], Mode::Text) {
-            self.replace(parts.path, &path);
         }
-        if let Some((range, by)) = parts.query {
-            self.replace(range, by);
+        // The path is searched like any text, but not beyond its end.
+        if let Some((query, by)) = parts.query {
+            self.limit = query.start;
+            self.query = Some((query, by));
         }
-        self.at = self.at.max(parts.end);
     }
 
     /// `Basic x` and `Bearer x` lose the `x`, unless it is a word that people write there.
@@ -301,7 +324,10 @@ impl<'t> Scrubber<'t> {
             "scheme",
         ];
         let is_inside = self.text[..found.start].ends_with(|c: char| c.is_ascii_alphanumeric());
-        let secret = value::bare(self.text, value::skip_blank(self.text, found.end));
+        let secret = value::bare(
+            self.searched(),
+            value::skip_blank(self.searched(), found.end),
+        );
         let word = &self.text[secret.clone()];
         let letters = word
             .split(|c: char| !c.is_ascii_alphabetic())
@@ -326,7 +352,7 @@ impl<'t> Scrubber<'t> {
     /// Base64 of JSON that names a secret, and a JSON web token, go as a whole.
     fn base64(&mut self, found: Range<usize>) {
         self.at = found.start + 1;
-        let bytes = self.text.as_bytes();
+        let bytes = self.searched().as_bytes();
         if found.start > 0 && bytes[found.start - 1].is_ascii_alphanumeric() {
             return;
         }

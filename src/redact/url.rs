@@ -13,7 +13,6 @@ pub(super) struct Parts {
     pub hides_path: bool,
     /// Query and fragment.
     pub query: Option<(Range<usize>, &'static str)>,
-    pub end: usize,
 }
 
 /// Tells whether a text is a URL of the plainest kind, without any part that could be secret.
@@ -24,15 +23,22 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
     else {
         return false;
     };
-    // Without an early exit this takes many bytes at a time.
-    let is_plain =
-        |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
+    // Without branches this takes many bytes at a time.
+    let is_letter = |byte: u8| (byte | 32).wrapping_sub(b'a') < 26;
+    let is_digit_or_slash = |byte: u8| byte.wrapping_sub(b'-') < 13;
+    let is_plain = |byte: u8| is_letter(byte) | is_digit_or_slash(byte) | (byte == b'_');
     rest.iter().fold(true, |all, byte| all & is_plain(*byte))
 }
 
 impl Parts {
-    /// The URL around a mark that begins with the colon after a scheme; `None` if it is none.
-    pub(super) fn around(text: &str, mark: Range<usize>, mode: Mode) -> Option<Parts> {
+    /// The URL around a mark that begins with the colon after a scheme; `None` if it is none. Before `path_end`
+    /// it is inside the path of another URL, and ends there.
+    pub(super) fn around(
+        text: &str,
+        mark: Range<usize>,
+        mode: Mode,
+        path_end: usize,
+    ) -> Option<Parts> {
         let bytes = text.as_bytes();
         let is_scheme_byte =
             |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-');
@@ -55,13 +61,22 @@ impl Parts {
                 .unwrap_or(bytes.len());
             return Some(Parts::opaque(start, end));
         }
-        let end = (start..bytes.len())
-            .find(|at| ends_url(bytes, *at))
-            .unwrap_or(bytes.len());
+        let is_inside = start < path_end;
+        let end = if is_inside {
+            path_end
+        } else {
+            let mut rest = start..bytes.len();
+            rest.find(|at| ends_url(bytes, *at)).unwrap_or(bytes.len())
+        };
         let find =
             |from: usize, ends: &[u8]| bytes[from..end].iter().position(|byte| ends.contains(byte));
         let host_end = find(start, b"/\\?#").map_or(end, |at| start + at);
-        let query = find(host_end, b"?#").map_or(end, |at| host_end + at);
+        let query = if is_inside {
+            None
+        } else {
+            find(host_end, b"?#")
+        };
+        let query = query.map_or(end, |at| host_end + at);
         // A fragment is dropped, so what stands before it is at the end, too.
         let is_last = end == bytes.len() && host_end == query && bytes.get(query) != Some(&b'?');
         let is_cut = is_last && mode == Mode::Broken;
@@ -79,7 +94,6 @@ impl Parts {
             hides_path: stream_key.is_some() && !path.is_empty(),
             query: hidden_query(bytes, query.max(path.end)..end),
             path,
-            end,
         })
     }
 
@@ -89,7 +103,6 @@ impl Parts {
             path: start..end,
             hides_path: start < end,
             query: None,
-            end,
         }
     }
 }

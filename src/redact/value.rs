@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::json::REDACTED;
+use super::names;
 use super::scrub::Mode;
-use super::{names, pairs};
 
 /// A name in a text, and how it is written.
 pub(super) struct Name {
@@ -98,7 +98,7 @@ impl Name {
         let colon = skip_blank(text, after + 1);
         if bytes.get(after) == Some(&b'"') && bytes.get(colon) == Some(&b':') {
             let key = &bytes[beside];
-            return pairs::holds_value(key, true)
+            return names::holds_pair_value(key)
                 .then(|| value(text, skip_blank(text, colon + 1), true, false));
         }
         Some(value(text, start, mode == Mode::Broken, false))
@@ -237,22 +237,21 @@ fn end_of_line(bytes: &[u8], at: usize) -> usize {
 /// The extent of a value without quotes. Punctuation ends it only where something else begins after it.
 pub(super) fn bare(text: &str, at: usize) -> Range<usize> {
     let bytes = text.as_bytes();
-    let skipped = if text[at..].starts_with(REDACTED) {
-        REDACTED.len()
-    } else {
-        0
-    };
-    let mut end = at + skipped;
-    while end < bytes.len() && !ends_bare(bytes, end) {
-        end += 1;
+    let mut word = at;
+    loop {
+        let is_redacted = text[word..].starts_with(REDACTED);
+        let mut end = word + if is_redacted { REDACTED.len() } else { 0 };
+        while end < bytes.len() && !ends_bare(bytes, end) {
+            end += 1;
+        }
+        let is_scheme = ["basic", "bearer", "digest"]
+            .iter()
+            .any(|scheme| text[word..end].eq_ignore_ascii_case(scheme));
+        if !is_scheme || bytes.get(end) != Some(&b' ') {
+            return at..end;
+        }
+        word = skip_blank(text, end);
     }
-    let is_scheme = ["basic", "bearer", "digest"]
-        .iter()
-        .any(|scheme| text[at..end].eq_ignore_ascii_case(scheme));
-    if is_scheme && bytes.get(end) == Some(&b' ') {
-        return at..bare(text, skip_blank(text, end)).end;
-    }
-    at..end
 }
 
 fn ends_bare(bytes: &[u8], at: usize) -> bool {

@@ -298,6 +298,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            // The test's output is shown because it failed; the log would be gone with its directory.
+            println!("-- {}:\n{}", self.log.display(), self.said());
+        }
     }
 }
 

@@ -166,7 +166,7 @@ fn a_stop_in_the_middle_of_a_batch_is_clean() {
     let mut deployment = Deployment::new(broker, &[(Stream::ApiCalls, 2)]);
     deployment.set(&["consume", "commit_interval"], "2s");
     // Only a member that says good-bye is gone before this.
-    deployment.set(&["kafka", "properties", "session.timeout.ms"], "600000");
+    deployment.set(&["kafka", "properties", "session.timeout.ms"], "300000");
     let producer = Producer::new(broker.address());
     for signals in [1, 2] {
         while_producing(&deployment, &producer, || {

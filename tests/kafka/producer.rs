@@ -157,6 +157,8 @@ pub fn while_producing<T>(
                 deployment.produce(producer, next..next + 20);
                 producer.flush();
                 next += 20;
+                // Steady rather than fast: the tests are about what happens, not about how much.
+                std::thread::sleep(Duration::from_millis(20));
             }
         });
         act()

@@ -3,15 +3,18 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Reads a message; returns the JSON pointers of keys that stand twice, too. The last one counts in the value.
+use crate::redact::MAX_DEPTH;
+
+/// Reads a message as deep as the consumer does; returns the JSON pointers of keys that stand twice, too. The last one counts in the value.
 pub(super) fn read(text: &str) -> serde_json::Result<(Value, Vec<String>)> {
     let twice = RefCell::new(Vec::new());
     let mut from = serde_json::Deserializer::from_str(text);
     let seed = Reader {
         path: "",
+        depth: 0,
         twice: &twice,
     };
     let value = seed.deserialize(&mut from)?;
@@ -22,7 +25,21 @@ pub(super) fn read(text: &str) -> serde_json::Result<(Value, Vec<String>)> {
 #[derive(Clone, Copy)]
 struct Reader<'r> {
     path: &'r str,
+    /// How many objects and lists are around it.
+    depth: usize,
     twice: &'r RefCell<Vec<String>>,
+}
+
+impl Reader<'_> {
+    /// Returns the depth inside the object or list that is being read.
+    fn inner_depth<E: Error>(&self) -> Result<usize, E> {
+        match self.depth {
+            MAX_DEPTH.. => Err(E::custom(format_args!(
+                "nested deeper than {MAX_DEPTH} levels"
+            ))),
+            depth => Ok(depth + 1),
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Reader<'_> {
@@ -58,11 +75,13 @@ impl<'de> Visitor<'de> for Reader<'_> {
         Ok(value.into())
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let depth = self.inner_depth()?;
         let mut items = Vec::new();
         loop {
             let path = format!("{}/{}", self.path, items.len());
             let item = Reader {
                 path: &path,
+                depth,
                 ..self
             };
             match list.next_element_seed(item)? {
@@ -72,6 +91,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         }
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let depth = self.inner_depth()?;
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let path = format!(
@@ -81,6 +101,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             );
             let value = map.next_value_seed(Reader {
                 path: &path,
+                depth,
                 ..self
             })?;
             if object.insert(key, value).is_some() {
@@ -110,6 +131,16 @@ mod tests {
         }
         for text in ["", "{", "[1,]", "1 2", "{\"a\" 1}", &"[".repeat(1000)] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn json_is_read_as_deep_as_the_consumer_reads_it() {
+        let redactor = crate::redact::Redactor::new(None);
+        for depth in [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, MAX_DEPTH + 2] {
+            let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let is_taken = redactor.json(text.as_bytes(), &mut String::new()).is_ok();
+            assert_eq!(read(&text).is_ok(), is_taken, "{depth} levels");
         }
     }
 

@@ -44,47 +44,47 @@ impl Operation {
 
 /// Reads a path or a full URL, with or without a query. Paths are case sensitive.
 pub(super) fn parse(url: &str) -> Path<'_> {
-    let url = url.trim();
-    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let url = url.trim_ascii();
+    let end = memchr::memchr2(b'?', b'#', url.as_bytes()).unwrap_or(url.len());
     let (host, path) = split_host(&url[..end]);
     let mut parsed = Path {
         host,
         ..Path::default()
     };
-    // A gateway may put a path of its own in front.
-    let Some((before, after)) = path.split_once("/cloud_recording/") else {
-        return parsed;
-    };
-    let mut front = before.rsplit('/');
-    let app_id = front.next();
-    if front.next() == Some("apps") {
-        parsed.app_id = app_id.filter(|id| !id.is_empty());
+    let mut steps = Steps { rest: Some(path) };
+    // A gateway may put a path of its own in front of `/v1/apps/APP/cloud_recording`.
+    let mut before = ["", ""];
+    while let Some(step) = steps.next() {
+        if step == "cloud_recording" {
+            parsed.app_id = filled(before[1]).filter(|_| before[0] == "apps");
+            read_steps(steps, &mut parsed);
+            break;
+        }
+        before = [before[1], step];
     }
-    read_steps(after.strip_suffix('/').unwrap_or(after), &mut parsed);
     parsed
 }
 
 /// Reads `resourceid/R/sid/S/mode/M/operation`, of which an operation needs what section 1 lists.
-fn read_steps<'u>(steps: &'u str, parsed: &mut Path<'u>) {
+fn read_steps<'u>(mut steps: Steps<'u>, parsed: &mut Path<'u>) {
     let (mut has_resource_id, mut has_sid, mut has_mode) = (false, false, false);
-    let filled = |step: Option<&'u str>| step.filter(|step| !step.is_empty());
-    let mut steps = steps.split('/');
     while let Some(step) = steps.next() {
         match step {
             "resourceid" => {
                 has_resource_id = true;
-                parsed.resource_id = filled(steps.next());
+                parsed.resource_id = steps.next().and_then(filled);
             }
             "sid" => {
                 has_sid = true;
-                parsed.sid = filled(steps.next());
+                parsed.sid = steps.next().and_then(filled);
             }
             "mode" => {
                 has_mode = true;
-                parsed.mode = filled(steps.next());
+                parsed.mode = steps.next().and_then(filled);
             }
             last => {
-                let is_last = steps.next().is_none();
+                // A slash at the end does no harm.
+                let is_last = steps.all(str::is_empty);
                 parsed.operation = match (last, has_resource_id, has_sid, has_mode) {
                     _ if !is_last => Operation::Other,
                     ("acquire", false, false, false) => Operation::Acquire,
@@ -101,19 +101,41 @@ fn read_steps<'u>(steps: &'u str, parsed: &mut Path<'u>) {
     }
 }
 
+/// What stands between the slashes of a path. Searches bytes: this runs for every call, and `str::split` is slow.
+struct Steps<'u> {
+    rest: Option<&'u str>,
+}
+
+impl<'u> Iterator for Steps<'u> {
+    type Item = &'u str;
+
+    fn next(&mut self) -> Option<&'u str> {
+        let rest = self.rest?;
+        match memchr::memchr(b'/', rest.as_bytes()) {
+            Some(slash) => {
+                self.rest = Some(&rest[slash + 1..]);
+                Some(&rest[..slash])
+            }
+            None => {
+                self.rest = None;
+                Some(rest)
+            }
+        }
+    }
+}
+
+fn filled(step: &str) -> Option<&str> {
+    (!step.is_empty()).then_some(step)
+}
+
 /// Splits `scheme://host/path`, `//host/path` and `host/path`; what begins with a slash has no host.
 fn split_host(url: &str) -> (Option<Cow<'_, str>>, &str) {
-    let authority_at = match url.find("://") {
-        Some(at) => at + 3,
-        None if url.starts_with("//") => 2,
-        None => 0,
-    };
-    let path_at = url[authority_at..]
-        .find('/')
-        .map_or(url.len(), |at| authority_at + at);
+    let authority_at = vendor::authority_at(url);
+    let slash = memchr::memchr(b'/', &url.as_bytes()[authority_at..]);
+    let path_at = slash.map_or(url.len(), |slash| authority_at + slash);
     let authority = &url[authority_at..path_at];
     // `v1/apps/..` is a path that lost its slash, `api.example/v1/apps/..` a URL that lost its scheme.
-    let is_host = authority_at > 0 || authority.contains(['.', ':']);
+    let is_host = authority_at > 0 || memchr::memchr2(b'.', b':', authority.as_bytes()).is_some();
     match is_host {
         true => (vendor::host(authority), &url[path_at..]),
         false => (None, url),

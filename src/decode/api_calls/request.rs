@@ -106,17 +106,25 @@ impl<'a> From<StorageConfig<'a>> for Storage<'a> {
 
 /// Joins the elements of a prefix by slashes; none stand at the ends, so that it compares with object keys.
 fn prefix<'a>(elements: Vec<Text<'a>>) -> Option<Cow<'a, str>> {
+    let length = elements
+        .iter()
+        .map(|element| element.as_deref().map_or(0, |text| text.len() + 1))
+        .sum();
     let mut elements = elements.into_iter().filter_map(Text::filled);
-    let first = trim_slashes(elements.next()?);
-    let Some(second) = elements.next() else {
-        return Some(first).filter(|prefix| !prefix.is_empty());
+    let first = elements.next()?;
+    let joined = match elements.next() {
+        None => first,
+        Some(second) => {
+            let mut joined = String::with_capacity(length);
+            joined.push_str(&first);
+            for element in std::iter::once(second).chain(elements) {
+                joined.push('/');
+                joined.push_str(&element);
+            }
+            Cow::Owned(joined)
+        }
     };
-    let mut joined = first.into_owned();
-    for element in std::iter::once(second).chain(elements) {
-        joined.push('/');
-        joined.push_str(&element);
-    }
-    Some(trim_slashes(Cow::Owned(joined))).filter(|prefix| !prefix.is_empty())
+    Some(trim_slashes(joined)).filter(|prefix| !prefix.is_empty())
 }
 
 fn trim_slashes(text: Cow<'_, str>) -> Cow<'_, str> {

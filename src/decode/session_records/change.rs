@@ -1,6 +1,6 @@
 //! What every format gives: one changed row, where and when it changed, and its identity.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::decode::identity::derive_event_id;
 use crate::event::{Micros, SkipReason};
@@ -66,15 +66,8 @@ pub(super) fn is_control_op(op: &str) -> bool {
     matches!(op, "t" | "m")
 }
 
-/// What connectors add to a flattened row about the change; no part of the row's content.
-const ADDED_COLUMNS: [&str; 6] = [
-    "__op",
-    "__deleted",
-    "__ts_ms",
-    "__source_ts_ms",
-    "__lsn",
-    "__source_lsn",
-];
+/// Columns that start so are what a connector says about the change, and no part of the row's content.
+const ADDED_PREFIX: &str = "__";
 
 impl Change {
     /// Derives the id from table, row key, operation, content, and the place in the database's log.
@@ -84,12 +77,14 @@ impl Change {
     /// event, not many. Where the message gives no place, its commit time stands in; where it has none either,
     /// a row that returns to an old content in every column cannot be told from a redelivery.
     pub fn event_id(&self, row_key: Option<&str>) -> String {
-        let content: Row = self
+        let added: Vec<_> = self
             .row
-            .iter()
-            .filter(|(column, _)| !ADDED_COLUMNS.contains(&column.as_str()))
-            .map(|(column, value)| (column.clone(), value.clone()))
+            .keys()
+            .map(String::as_str)
+            .filter(|column| column.starts_with(ADDED_PREFIX))
             .collect();
+        let row = serde_json::to_string(&self.row).expect("a JSON object can be written");
+        let content = derive_event_id(&row, &added);
         let place = match self.kind {
             ChangeKind::Snapshot => None,
             _ => self
@@ -97,7 +92,7 @@ impl Change {
                 .clone()
                 .or_else(|| self.committed_at.map(|at| at.to_string())),
         };
-        let identity = serde_json::json!([self.table, row_key, self.kind.as_str(), place, content]);
+        let identity = json!([self.table, row_key, self.kind.as_str(), place, content]);
         derive_event_id(&identity.to_string(), &[])
     }
 }

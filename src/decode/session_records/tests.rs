@@ -10,6 +10,8 @@ use crate::event::{Micros, Stream};
 use crate::table::session_records::SessionRecordRow;
 
 mod configured;
+mod no_records;
+mod values;
 
 const SID: &str = "5b1de9c07a2f4e6c8d90b1a2c3d4e5f6";
 /// When the record was received, where a test says nothing else.
@@ -298,6 +300,7 @@ fn redeliveries_and_repeated_snapshots_have_one_id() {
         let mut message: Value = serde_json::from_str(FLATTENED).expect("JSON");
         message["__op"] = json!(op);
         message["__source_ts_ms"] = json!(at);
+        message["__ts_ms"] = json!(at + 7);
         one(&message.to_string()).0
     };
     assert_eq!(
@@ -308,130 +311,6 @@ fn redeliveries_and_repeated_snapshots_have_one_id() {
         flattened("u", 1_764_000_700_000),
         flattened("u", 1_764_000_800_000)
     );
-}
-
-#[test]
-fn an_unchanged_long_column_is_unknown() {
-    let mut message: Value = serde_json::from_str(ENVELOPE).expect("JSON");
-    message["after"]["vendor"] = json!("__debezium_unavailable_value");
-    message["after"]["bucket"] = json!("__debezium_unavailable_value");
-    let (_, _, row) = one(&message.to_string());
-    assert_eq!(
-        (row.vendor, row.vendor_name, row.bucket),
-        (None, None, None)
-    );
-}
-
-#[test]
-fn row_keys_come_from_the_key_else_from_the_row() {
-    let of = |key: Option<&str>, row: Value| one_of(&row.to_string(), key, &[]).2.row_key;
-    let row = json!({"sid": SID, "id": 5});
-    assert_eq!(of(None, row.clone()), text("5"));
-    assert_eq!(of(Some("room_42"), row.clone()), text("5"));
-    assert_eq!(of(Some(r#"{"id":7}"#), row.clone()), text("7"));
-    assert_eq!(
-        of(Some(r#"{"app":"a","room":"r"}"#), row.clone()),
-        text("a/r")
-    );
-    assert_eq!(of(Some("{"), row), text("5"));
-    assert_eq!(of(None, json!({"sid": SID})), None);
-}
-
-#[test]
-fn vendors_are_read_in_all_their_writings() {
-    for (column, value, vendor) in [
-        ("vendor", json!(2), Some(2)),
-        ("vendor", json!("1"), Some(1)),
-        ("vendor", json!(2.0), Some(2)),
-        ("storage_vendor", json!("AWS"), Some(1)),
-        ("provider", json!("aliyun"), Some(2)),
-        ("vendor", json!("oss"), Some(2)),
-        ("vendor", json!(42), Some(42)),
-        ("vendor", json!("dropbox"), None),
-        (
-            "url",
-            json!("https://acme.oss-cn-beijing.aliyuncs.com/a/b.mp4"),
-            Some(2),
-        ),
-        (
-            "recording_url",
-            json!("https://acme.s3.eu-west-1.amazonaws.com/a/b.mp4"),
-            Some(1),
-        ),
-        ("url", json!("https://cdn.acme.example/a/b.mp4"), None),
-    ] {
-        let message = json!({"sid": SID, column: value}).to_string();
-        assert_eq!(one(&message).2.vendor, vendor, "{message}");
-    }
-}
-
-#[test]
-fn prefixes_come_from_their_column_else_from_the_url() {
-    let url = format!(
-        "https://u:p@acme.oss-cn-beijing.aliyuncs.com/tenant%20A/b/{SID}_room_0.mp4?Signature=x"
-    );
-    let row = one(&json!({"sid": SID, "url": url}).to_string()).2;
-    assert_eq!(row.prefix, text("tenant A/b"));
-    let clean = format!("https://acme.oss-cn-beijing.aliyuncs.com/tenant%20A/b/{SID}_room_0.mp4");
-    assert_eq!(row.url, text(&clean));
-    let row = one(&json!({"sid": SID, "url": url, "prefix": ["a", "b"]}).to_string()).2;
-    assert_eq!(row.prefix, text("a/b"));
-    let row = one(&json!({"sid": SID, "ObjectKey": format!("t/{SID}_room_0.mp4")}).to_string()).2;
-    assert_eq!(row.prefix, text("t"));
-}
-
-#[test]
-fn messages_about_no_row_are_skipped() {
-    for (message, reason) in [
-        (
-            r#"{"before":null,"after":null,"source":{"table":"t"},"op":"t","ts_ms":1}"#,
-            SkipReason::ControlMessage,
-        ),
-        (
-            r#"{"op":"m","ts_ms":1,"source":{},"message":{"prefix":"p","content":"x"}}"#,
-            SkipReason::ControlMessage,
-        ),
-        (r#"{"ts_ms":1764000606120}"#, SkipReason::ControlMessage),
-        (
-            r#"{"source":{"server":"app"},"databaseName":"app","ddl":"CREATE TABLE t","tableChanges":[]}"#,
-            SkipReason::ControlMessage,
-        ),
-        (
-            r#"{"status":"END","id":"571","event_count":2,"data_collections":[],"ts_ms":1}"#,
-            SkipReason::ControlMessage,
-        ),
-        (r#"{"schema":null,"payload":null}"#, SkipReason::Tombstone),
-        ("null", SkipReason::Tombstone),
-        ("[]", SkipReason::EmptyList),
-    ] {
-        assert_eq!(
-            given(message, None, &[]),
-            Ok(vec![Given::Skipped(reason)]),
-            "{message}"
-        );
-    }
-}
-
-#[test]
-fn what_is_no_session_record_says_why() {
-    for (message, code) in [
-        ("7", RejectCode::NotAnObject),
-        ("{}", RejectCode::NoMapping),
-        (r#"{"id":1,"name":"a user"}"#, RejectCode::NoMapping),
-        (
-            r#"{"channel":"room_42","status":"open"}"#,
-            RejectCode::NoMapping,
-        ),
-        (r#"{"session_id":"17","bucket":"b"}"#, RejectCode::NoMapping),
-        (r#"{"op":"x","after":{}}"#, RejectCode::InvalidField),
-        (r#"{"op":"c","after":null}"#, RejectCode::MissingField),
-        (r#"{"op":"c","after":[1]}"#, RejectCode::InvalidField),
-        (r#"{"op":"c","after":"no json"}"#, RejectCode::InvalidJson),
-        (r#"{"__op":"x"}"#, RejectCode::InvalidField),
-        (r#"{"schema":{},"payload":7}"#, RejectCode::NotAnObject),
-    ] {
-        assert_eq!(given(message, None, &[]), Err(code), "{message}");
-    }
 }
 
 #[test]

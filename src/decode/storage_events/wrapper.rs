@@ -1,4 +1,7 @@
 //! Texts inside wrappers: JSON as it is, or JSON in base64 as Alibaba's queues send it.
+//!
+//! What comes out may be stored as an event's payload. So nothing is opened here that [`crate::redact`] does not
+//! look into: of base64 only what holds an object, in the standard alphabet and from the first character on.
 
 use std::borrow::Cow;
 
@@ -9,15 +12,14 @@ use crate::event::{Reject, RejectCode};
 
 /// Returns the JSON that a wrapper's text holds.
 pub(super) fn unwrap(text: &str) -> Result<Cow<'_, str>, Reject> {
-    let text = text.trim_ascii();
-    if looks_like_json(text) {
+    if text.trim_ascii_start().starts_with(['{', '[', '"']) {
         return Ok(Cow::Borrowed(text));
     }
     STANDARD
-        .decode(text)
+        .decode(text.trim_ascii_end())
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .filter(|inner| looks_like_json(inner.trim_ascii_start()))
+        .filter(|inner| inner.starts_with('{'))
         .map(Cow::Owned)
         .ok_or_else(|| {
             Reject::new(
@@ -25,8 +27,4 @@ pub(super) fn unwrap(text: &str) -> Result<Cow<'_, str>, Reject> {
                 "the wrapper's text is neither a JSON notification nor base64 of one",
             )
         })
-}
-
-fn looks_like_json(text: &str) -> bool {
-    text.starts_with(['{', '[', '"'])
 }

@@ -38,10 +38,10 @@ fn cut_at_every_byte_no_secret_survives() {
 #[test]
 fn wrapped_and_cut_at_every_byte_no_secret_survives() {
     for message in MESSAGES {
-        let inner = json::escape(&planted(message));
+        let inner = escape::escape(&planted(message));
         let message = format!(
             "{{\"body\":{}}}",
-            json::escape(&format!("{{\"Message\":{inner}}}"))
+            escape::escape(&format!("{{\"Message\":{inner}}}"))
         );
         for end in (0..message.len()).filter(|end| message.is_char_boundary(*end)) {
             assert_clean(&kept(&message.as_bytes()[..end]), &message[..end]);
@@ -140,6 +140,27 @@ fn nesting_is_allowed_to_the_limit() {
     );
     let secret = planted(&objects(80).replace('1', r#"{"token":"MARK"}"#));
     assert_clean(&kept(secret.as_bytes()), "too deep");
+}
+
+#[test]
+fn long_and_hostile_messages_take_linear_time_and_little_stack() {
+    for piece in [
+        "https://a/",
+        "%2F",
+        "\"token\",",
+        "token:",
+        "\\\\\"",
+        "{\"value\":",
+        "eyJ",
+        "'",
+        "Basic ",
+    ] {
+        let long = piece.repeat(20_000);
+        let message = format!("{{\"x\":{}}}", escape::escape(&long));
+        assert_eq!(code(message.as_bytes()), None);
+        redactor().bytes(&message.as_bytes()[..message.len() - 2]);
+        redactor().text(&long);
+    }
 }
 
 #[test]

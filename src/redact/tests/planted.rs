@@ -3,7 +3,7 @@
 use super::*;
 
 /// Messages with `MARK` where a secret is.
-pub(super) const MESSAGES: [&str; 40] = [
+pub(super) const MESSAGES: [&str; 42] = [
     // domain/cloud-recording-api.md, section 3
     r#"{"request":{"body":{"clientRequest":{"token":"MARK","storageConfig":{"vendor":2,"accessKey":"MARK","secretKey":"MARK","stsToken":"MARK","bucket":"b"}}}}}"#,
     r#"{"request":{"body":{"clientRequest":{"startParameter":{"token":"MARK","storageConfig":{"accessKey":"MARK","secretKey":"MARK","stsToken":"MARK"},"recordingConfig":{"secret":"MARK","salt":"MARK","decryptionMode":7}}}}}}"#,
@@ -40,6 +40,8 @@ pub(super) const MESSAGES: [&str; 40] = [
     r#"{"url":"ftp://MARK:MARK@h.example/a and redis://:MARK@h.example:6379/0 and jdbc:mysql://h.example/db?user=MARK"}"#,
     r#"{"url":"https://a.example/?x=MARK,https://b.example/?y=MARK"}"#,
     r#"{"error":"at https://h.example/x?sig=MARK\\u0026more=MARK"}"#,
+    r#"{"a=1&secretKey=MARK":"","https://u:MARK@h.example/":1}"#,
+    r#"{"x":"https://a.example/token=MARK/https://u:MARK@b.example/c?d=MARK&e=MARK"}"#,
     // Pairs.
     r#"{"headers":[{"name":"Authorization","value":"MARK"},{"value":"MARK","name":"X-Token"}]}"#,
     r#"{"params":[{"key":"secretKey","value":"MARK"},{"Name":"accessKey","Value":"MARK"},{"k":"token","v":["MARK"]}]}"#,
@@ -69,7 +71,7 @@ fn no_planted_secret_survives_in_strings_of_any_level() {
     for message in MESSAGES {
         let mut message = planted(message);
         for _ in 0..3 {
-            message = format!("{{\"wrapped\":{}}}", json::escape(&message));
+            message = format!("{{\"wrapped\":{}}}", escape::escape(&message));
             assert_clean(&json(&message), &message);
         }
         let cut = &message[..message.len() - 2];

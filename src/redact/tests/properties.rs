@@ -53,7 +53,7 @@ proptest! {
         plant(&mut value);
         let text = value.to_string();
         assert_clean(&json(&text), &text);
-        let wrapped = format!("[{}]", json::escape(&text));
+        let wrapped = format!("[{}]", escape::escape(&text));
         assert_clean(&json(&wrapped), &wrapped);
     }
 

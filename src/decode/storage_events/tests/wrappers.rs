@@ -91,3 +91,16 @@ fn a_bad_message_in_a_batch_is_rejected_alone() {
         Given::Skipped(SkipReason::TestMessage, _)
     ));
 }
+
+#[test]
+fn base64_that_redaction_does_not_look_into_is_not_opened() {
+    let inner = s3("a.ts");
+    for text in [
+        format!(" {}", base64(&inner)),
+        base64(&format!("[{inner}]")),
+        base64(&format!(" {inner}")),
+    ] {
+        let message = json!({"MessageBody": text}).to_string();
+        assert_eq!(given(&message), Err(RejectCode::UnknownShape), "{message}");
+    }
+}
