@@ -176,16 +176,27 @@ pub(super) fn what_next(lake: &str, case: Option<&ExpectedFinding>, took: Durati
         "\nAll of it took {:.1} s. The lake is in `{lake}`; go on with:\n",
         took.as_secs_f64()
     );
-    println!("  tapetrail --lake {lake} detect --format json");
-    println!("  tapetrail --lake {lake} detect --only vendor_mismatch --not-judged");
+    let program = program();
+    println!("  {program} --lake {lake} detect --format json");
+    println!("  {program} --lake {lake} detect --only vendor_mismatch --not-judged");
     if let Some(case) = case {
         println!(
-            "  tapetrail --lake {lake} investigate --cname '{}' --app {}",
+            "  {program} --lake {lake} investigate --cname '{}' --app {}",
             case.cname, case.app_id
         );
     }
     println!(
-        "  tapetrail --lake {lake} sql -c \"SELECT vendor_name, outcome, count(*) AS starts FROM starts GROUP BY 1, 2 ORDER BY 3 DESC\""
+        "  {program} --lake {lake} sql -c \"SELECT vendor_name, outcome, count(*) AS starts FROM starts GROUP BY 1, 2 ORDER BY 3 DESC\""
     );
-    println!("  tapetrail --lake {lake} sql --list");
+    println!("  {program} --lake {lake} sql --list");
+}
+
+/// Returns how this program is called from here: as built, it is in no search path.
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_else(|_| "tapetrail".into());
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here)
+        .unwrap_or(&path)
+        .display()
+        .to_string()
 }
