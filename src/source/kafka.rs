@@ -365,6 +365,10 @@ impl ClientContext for Rebalancer {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition comes this way, too, where a consumer asked to be told of it.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         tracing::warn!(target: "kafka", %error, reason, "the broker is in trouble");
     }
 }
