@@ -17,6 +17,7 @@ mod crash;
 mod groups;
 mod holes;
 mod input;
+mod operation;
 mod outage;
 mod security;
 
