@@ -5,6 +5,7 @@ pub mod consume;
 mod demo;
 mod detect;
 mod import;
+pub mod investigate;
 pub mod output;
 mod sql;
 
@@ -52,6 +53,7 @@ enum Command {
     Import(import::ImportArgs),
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),
+    Investigate(investigate::InvestigateArgs),
     Check(check::Args),
 }
 
@@ -140,6 +142,7 @@ impl Cli {
             Command::Import(args) => import::run(args, context),
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
+            Command::Investigate(args) => runtime()?.block_on(investigate::run(args, &context)),
             Command::Check(args) => check::run(args, &context),
         }
     }
