@@ -15,6 +15,7 @@ pub mod lake;
 pub mod ingest;
 pub mod engine;
 pub mod detection;
+pub mod verify;
 pub mod generate;
 pub mod render;
 pub mod command;

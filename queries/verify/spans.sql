@@ -1,14 +1,14 @@
--- The offsets that the rows of one partition or file cover, in order, to name the holes of a partition that
--- `positions.sql` found wrong.
+-- The offsets that the rows of one partition or file cover, in order: names the holes and repeats of a partition
+-- that `positions.sql` found wrong.
 SELECT
-    "offset"                                       AS from_offset,
-    max(coalesce(offset_to, "offset" + 1))         AS to_offset,
-    count(*) - count(DISTINCT record_index)        AS repeated,
-    max(record_index) + 1 - count(DISTINCT record_index) AS missing
-FROM {log}
-WHERE replay_of IS NULL
+    from_offset,
+    max(to_offset)                                                             AS to_offset,
+    CAST(count(*) - count(DISTINCT record_index) AS BIGINT)                    AS repeated,
+    CAST(max(record_index) + 1 - count(DISTINCT record_index) AS BIGINT)       AS missing
+FROM positions
+WHERE stream = $stream
   AND topic = $topic
-  AND source_id IS NOT DISTINCT FROM $source_id
-  AND partition IS NOT DISTINCT FROM $partition
-GROUP BY "offset"
+  AND source_id = $source_id
+  AND ("partition" = $partition OR ("partition" IS NULL AND $partition IS NULL))
+GROUP BY from_offset
 ORDER BY from_offset

@@ -7,7 +7,9 @@ mod detect;
 mod import;
 pub mod investigate;
 pub mod output;
+mod replay;
 mod sql;
+mod verify;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -55,6 +57,8 @@ enum Command {
     Detect(detect::DetectArgs),
     Investigate(investigate::InvestigateArgs),
     Check(check::Args),
+    Verify(verify::VerifyArgs),
+    Replay(replay::ReplayArgs),
 }
 
 /// How rows are printed on stdout.
@@ -144,6 +148,8 @@ impl Cli {
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
             Command::Investigate(args) => runtime()?.block_on(investigate::run(args, &context)),
             Command::Check(args) => check::run(args, &context),
+            Command::Verify(args) => runtime()?.block_on(verify::run(args, &context)),
+            Command::Replay(args) => runtime()?.block_on(replay::run(args, &context)),
         }
     }
 }

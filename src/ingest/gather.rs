@@ -531,7 +531,7 @@ impl Gathering {
                                 from: stored,
                                 to: low,
                                 is_first: false,
-                            rows: 1,
+                                rows: 1,
                             },
                         );
                         state.opened.get_or_insert(self.clock.instant());

@@ -42,8 +42,9 @@ impl AppId {
         AppId(format!("import/{stream}/{source_id}"))
     }
 
-    pub fn replay(stream: Stream, position: &str) -> Self {
-        AppId(format!("replay/{stream}/{position}"))
+    /// Counts the replays of a stream, so that of two at once only one lands.
+    pub fn replay(stream: Stream) -> Self {
+        AppId(format!("replay/{stream}"))
     }
 
     /// Holds the offset that this name began with.
@@ -203,7 +204,8 @@ impl Ledger {
             Ok(version) => {
                 failpoint("after_commit");
                 let offsets = offsets.into_iter();
-                self.known.extend(offsets.map(|(app_id, offset)| (app_id, Some(offset))));
+                self.known
+                    .extend(offsets.map(|(app_id, offset)| (app_id, Some(offset))));
                 Ok(version)
             }
             Err(error) => self.resolve(batch, error).await,

@@ -13,6 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::commit::{ROWS, START};
 use crate::event::Stream;
@@ -44,7 +45,10 @@ pub enum Source {
 }
 
 /// Returns the offsets of every partition and imported file that the table's loaded version holds.
-pub async fn stored_offsets(table: &DeltaTable, stream: Stream) -> Result<BTreeMap<Source, Stored>> {
+pub async fn stored_offsets(
+    table: &DeltaTable,
+    stream: Stream,
+) -> Result<BTreeMap<Source, Stored>> {
     let mut sources: BTreeMap<Source, Stored> = BTreeMap::new();
     for (name, value) in transactions(table).await? {
         let (base, part) = match (name.strip_suffix(START), name.strip_suffix(ROWS)) {
@@ -63,6 +67,37 @@ pub async fn stored_offsets(table: &DeltaTable, stream: Stream) -> Result<BTreeM
         }
     }
     Ok(sources)
+}
+
+/// Returns the files that were added after `version`, or none when more than that happened: files removed,
+/// or the log of it is gone.
+pub async fn added_since(table: &DeltaTable, version: u64) -> Result<Option<Vec<String>>> {
+    let newest = table.version().context("the table is loaded")?;
+    let mut added = Vec::new();
+    for at in version + 1..=newest {
+        let path = Path::from("_delta_log").join(format!("{at:020}.json"));
+        let bytes = match table.object_store().get(&path).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        for action in read_commit(&path, &bytes)? {
+            if action.remove.is_some() {
+                return Ok(None);
+            }
+            added.extend(action.add.map(|add| add.path));
+        }
+    }
+    Ok(Some(added))
+}
+
+fn read_commit(path: &Path, bytes: &[u8]) -> Result<Vec<Action>> {
+    let lines = bytes
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_slice(line).with_context(|| format!("cannot read `{path}`")))
+        .collect()
 }
 
 /// Reads `<cluster>/<topic>/<partition>@<epoch>` or `import/<stream>/<source_id>`.
@@ -96,7 +131,7 @@ async fn transactions(table: &DeltaTable) -> Result<BTreeMap<String, i64>> {
     let checkpoint = names
         .iter()
         .filter_map(|name| name.strip_suffix(".checkpoint.parquet")?.parse().ok())
-        .filter(|&at: &u64| at <= version as u64)
+        .filter(|&at: &u64| at <= version)
         .max();
     let mut found = BTreeMap::new();
     if let Some(at) = checkpoint {
@@ -107,15 +142,13 @@ async fn transactions(table: &DeltaTable) -> Result<BTreeMap<String, i64>> {
     let mut commits: Vec<u64> = names
         .iter()
         .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
-        .filter(|&at: &u64| at <= version as u64 && checkpoint.is_none_or(|from| at > from))
+        .filter(|&at: &u64| at <= version && checkpoint.is_none_or(|from| at > from))
         .collect();
     commits.sort_unstable();
     for at in commits {
         let path = log.clone().join(format!("{at:020}.json"));
         let bytes = store.get(&path).await?.bytes().await?;
-        for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            let action: Action =
-                serde_json::from_slice(line).with_context(|| format!("cannot read `{path}`"))?;
+        for action in read_commit(&path, &bytes)? {
             if let Some(txn) = action.txn {
                 found.insert(txn.app_id, txn.version);
             }
@@ -128,6 +161,13 @@ async fn transactions(table: &DeltaTable) -> Result<BTreeMap<String, i64>> {
 #[derive(Deserialize)]
 struct Action {
     txn: Option<Txn>,
+    add: Option<Added>,
+    remove: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    path: String,
 }
 
 #[derive(Deserialize)]
