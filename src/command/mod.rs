@@ -100,10 +100,20 @@ pub enum LogFormat {
 /// Sends log lines to stderr. `RUST_LOG` decides when it is set, else the number of `-v`.
 pub fn start_logging(format: LogFormat, verbose: u8) {
     let level = match verbose {
-        0 => "info,deltalake_core=error,delta_kernel=error,buoyant_kernel=error",
+        0 => INFO,
         1 => "info,tapetrail=debug,kafka=debug",
         _ => "debug,tapetrail=trace",
     };
+    start_logging_at(format, level);
+}
+
+/// Every step, without the chatter of the Delta library.
+const INFO: &str = "info,deltalake_core=error,delta_kernel=error,buoyant_kernel=error";
+
+/// Nothing but trouble: for commands that tell their steps themselves.
+const WARNINGS: &str = "warn,deltalake_core=error,delta_kernel=error,buoyant_kernel=error";
+
+fn start_logging_at(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
 use deltalake::kernel::{StructType, engine::arrow_conversion::TryIntoKernel};
 use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::SaveMode;
@@ -118,7 +120,8 @@ impl Lake {
 
 /// Returns what SQL reads for a table at the version it is loaded at.
 pub async fn provider(table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
-    Ok(table.table_provider().await?)
+    let builder = table.table_provider().with_session(scan_session());
+    Ok(Arc::new(builder.build().await?))
 }
 
 /// Returns what SQL reads for some files of a table.
@@ -132,9 +135,18 @@ pub async fn provider_of_files(
     let paths = paths.into_iter().filter(|path| live.contains(path));
     let urls = paths.map(|path| root.join(&path).map(String::from));
     let urls = urls.collect::<Result<Vec<_>, _>>()?;
-    Ok(Arc::new(
-        table.table_provider().with_file_paths(urls).build().await?,
-    ))
+    let builder = table.table_provider().with_session(scan_session());
+    Ok(Arc::new(builder.with_file_paths(urls).build().await?))
+}
+
+/// Returns the settings that a table is scanned with.
+fn scan_session() -> Arc<SessionState> {
+    let mut config = SessionConfig::new();
+    let parquet = &mut config.options_mut().execution.parquet;
+    parquet.pushdown_filters = true;
+    // A view keeps a whole page alive, and an aggregate that holds a thousand views counts it a thousand times.
+    parquet.schema_force_view_types = false;
+    Arc::new(SessionStateBuilder::new().with_config(config).build())
 }
 
 async fn create(stream: Stream, log_store: LogStoreRef) -> Result<(), DeltaTableError> {

@@ -378,7 +378,7 @@ impl ClientContext for Rebalancer {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // The end of a partition is reported here, too; it is no trouble.
+        // The end of a partition comes this way, too, where a consumer asked to be told of it.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
