@@ -57,7 +57,6 @@ pub fn run(
 ) -> Result<Totals> {
     let shared = Arc::new(Shared::default());
     let source = KafkaSource::connect(config, shared.clone())?;
-    metrics.unready("assignment", "no partitions are assigned yet");
     let Some(cluster) = cluster_id(&source, config, shutdown, metrics)? else {
         return Ok(Totals::default());
     };
@@ -111,10 +110,15 @@ pub fn run(
         totals: Totals::default(),
         stopped: BTreeMap::new(),
         pause_due: false,
+        positions_due: false,
+        group_due: Vec::new(),
     });
     source.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
     let outcome = poll_until_done(&source, &shared, run, clock, shutdown);
     let drained = shared.with(|gathering| gathering.drain(&source, |_| true));
+    // Leaving gives the partitions back, the stopped ones, too: what is to be said of them is said now.
+    let (stopped, totals) =
+        shared.with(|gathering| (gathering.stopped.pop_first(), gathering.totals));
     source.leave();
     abandon.cancel();
     outcome?;
@@ -123,12 +127,12 @@ pub fn run(
             "the lake did not take the last batch within consume.drain_timeout; nothing is lost: it is read again at the next start"
         );
     }
-    shared.with(|gathering| match gathering.stopped.first_key_value() {
+    match stopped {
         Some((partition, why)) if run.stop_at_end => {
-            bail!("partition {partition} was not read: {why}")
+            bail!("partition {partition} was not read to its end: {why}")
         }
-        _ => Ok(gathering.totals),
-    })
+        _ => Ok(totals),
+    }
 }
 
 /// The loop of the polling thread.
@@ -150,6 +154,7 @@ fn poll_until_done(
                 gathering.settle(source);
                 gathering.reset_fenced(source)?;
                 gathering.pause_stopped(source)?;
+                gathering.pass_markers(source)?;
                 gathering.tick(now);
                 Ok(run.stop_at_end && gathering.is_at_end())
             })?;

@@ -54,8 +54,6 @@ pub trait Assignee: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
     pub high: i64,
-    /// The end that reading has reached, when it is at the end.
-    pub eof: Option<i64>,
 }
 
 /// What can be asked of, and told to, the broker about offsets.
@@ -157,6 +155,22 @@ impl KafkaSource {
         self.consumer.incremental_unassign(&list)?;
         self.consumer.incremental_assign(&list)?;
         Ok(())
+    }
+
+    /// Returns the offset up to which each assigned partition was handed over, transaction markers included.
+    pub fn positions(&self) -> Result<Vec<(TopicPartition, i64)>> {
+        let list = self.consumer.position()?;
+        let placed = list.elements().into_iter().filter_map(|element| {
+            let at = TopicPartition {
+                topic: element.topic().to_string(),
+                partition: element.partition(),
+            };
+            match element.offset() {
+                Offset::Offset(offset) => Some((at, offset)),
+                _ => None,
+            }
+        });
+        Ok(placed.collect())
     }
 
     /// Stops fetching; polls go on serving rebalances.
@@ -341,7 +355,6 @@ impl ClientContext for Rebalancer {
                 let topic = topic.clone();
                 let end = End {
                     high: of_partition.hi_offset,
-                    eof: (of_partition.eof_offset >= 0).then_some(of_partition.eof_offset),
                 };
                 ends.push((TopicPartition { topic, partition }, end));
             }
