@@ -121,8 +121,49 @@ impl Intake {
         left
     }
 
-    /// Appends the rows of a message that is redacted JSON already, as a stored payload is.
-    pub fn take_text(
+    /// Appends the rows of what a table keeps of a message: its payload, or for broken ones the scrubbed bytes.
+    ///
+    /// With `is_dead_only` nothing is appended for a message that is still a dead letter.
+    pub fn take_stored(
+        &mut self,
+        rows: &mut Rows,
+        origin: &Origin<'_>,
+        content: &str,
+        is_json: bool,
+        signature: Signature<'_>,
+        is_dead_only: bool,
+    ) -> Left {
+        let mut trial = Rows::new(rows.stream());
+        let message = Message::default();
+        let mut text = String::new();
+        let readable = match is_json {
+            true => Ok(content),
+            false => self
+                .redactor
+                .json(content.as_bytes(), &mut text)
+                .map(|()| text.as_str()),
+        };
+        let left = match &readable {
+            Ok(text) => self.take_text(&mut trial, origin, &message, text, signature),
+            Err(reject) => self.push_dead(
+                &mut trial,
+                origin,
+                &message,
+                reject,
+                None,
+                Some(content.to_string()),
+            ),
+        };
+        if left.dead == 0 || !is_dead_only {
+            if let Ok(text) = readable {
+                self.take_text(rows, origin, &message, text, signature);
+            }
+        }
+        left
+    }
+
+    /// Appends the rows of a message that is redacted JSON already.
+    fn take_text(
         &self,
         rows: &mut Rows,
         origin: &Origin<'_>,
@@ -141,7 +182,7 @@ impl Intake {
             received_at: origin.received_at,
         };
         let mut left = Left::default();
-        let mut record_index = 0;
+        let mut record_index = origin.first_index;
         let outcome = decode(rows.stream(), text, &context, &mut |decoded| {
             match decoded {
                 Decoded::Event(event) => {
@@ -164,7 +205,7 @@ impl Intake {
         });
         match outcome {
             Err(reject) => self.push_dead(rows, origin, message, &reject, Some(text), None),
-            Ok(()) if record_index == 0 => {
+            Ok(()) if record_index == origin.first_index => {
                 // A decoder that finds nothing must say so; the message still leaves its row.
                 let detail = "nothing in this message could be read as an event";
                 let reject = Reject::new(RejectCode::UnknownShape, detail);
@@ -184,7 +225,7 @@ impl Intake {
         raw: Option<String>,
     ) -> Left {
         let remains = self.remains(message, payload.map(Cow::Borrowed), raw);
-        rows.push_dead(origin, 0, reject, &remains);
+        rows.push_dead(origin, origin.first_index, reject, &remains);
         Left {
             dead: 1,
             reject: Some(reject.code),

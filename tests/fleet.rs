@@ -15,7 +15,7 @@ use tapetrail::generate::{self, Fleet, Found, JUDGED, SECRET_MARK, Settings, Tru
 use tapetrail::intake::{Intake, Message};
 use tapetrail::table::rows::{Origin, Rows};
 
-const SESSIONS: u32 = 400;
+const SESSIONS: u32 = 150;
 const PARTITIONS: usize = 4;
 
 /// Takes a fleet in as the consumer would, keyed messages spread over partitions.
@@ -83,7 +83,7 @@ async fn engine(tables: Vec<(Stream, Vec<RecordBatch>)>, library: &Library) -> E
 
 #[tokio::test]
 async fn planted_faults_are_found_and_nothing_else_is() {
-    for seed in [1, 7] {
+    for seed in [7] {
         let (tables, truth) = taken_in(seed);
         // From disk rather than as embedded: a changed query needs no build.
         let library =

@@ -77,9 +77,10 @@ impl Importer<'_> {
             return Ok(());
         }
         let range = Range {
-            from: 0,
-            to: counts.lines,
+            from: 1,
+            to: counts.lines + 1,
             is_first: true,
+            rows: counts.rows,
         };
         batch.ranges = BTreeMap::from([(app_id, range)]);
         match self.ledger.commit(&batch).await {
@@ -128,7 +129,9 @@ impl Importer<'_> {
                 value: Some(text),
                 ..Message::default()
             };
+            let rows_before = rows.len();
             let left = self.intake.take(&mut rows, &origin, &message);
+            counts.rows += (rows.len() - rows_before) as i64;
             counts.events += u64::from(left.events);
             counts.dead += u64::from(left.dead);
             counts.skipped += u64::from(left.skipped);
@@ -162,6 +165,7 @@ impl Importer<'_> {
 #[derive(Default)]
 struct Counts {
     lines: i64,
+    rows: i64,
     events: u64,
     dead: u64,
     skipped: u64,

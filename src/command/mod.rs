@@ -5,8 +5,11 @@ pub mod consume;
 mod demo;
 mod detect;
 mod import;
+pub mod investigate;
 pub mod output;
+mod replay;
 mod sql;
+mod verify;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -52,7 +55,10 @@ enum Command {
     Import(import::ImportArgs),
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),
+    Investigate(investigate::InvestigateArgs),
     Check(check::Args),
+    Verify(verify::VerifyArgs),
+    Replay(replay::ReplayArgs),
 }
 
 /// How rows are printed on stdout.
@@ -94,10 +100,20 @@ pub enum LogFormat {
 /// Sends log lines to stderr. `RUST_LOG` decides when it is set, else the number of `-v`.
 pub fn start_logging(format: LogFormat, verbose: u8) {
     let level = match verbose {
-        0 => "info,deltalake_core=error,delta_kernel=error,buoyant_kernel=error",
+        0 => INFO,
         1 => "info,tapetrail=debug,kafka=debug",
         _ => "debug,tapetrail=trace",
     };
+    start_logging_at(format, level);
+}
+
+/// Every step, without the chatter of the Delta library.
+const INFO: &str = "info,deltalake_core=error,delta_kernel=error,buoyant_kernel=error";
+
+/// Nothing but trouble: for commands that tell their steps themselves.
+const WARNINGS: &str = "warn,deltalake_core=error,delta_kernel=error,buoyant_kernel=error";
+
+fn start_logging_at(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -140,7 +156,10 @@ impl Cli {
             Command::Import(args) => import::run(args, context),
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
+            Command::Investigate(args) => runtime()?.block_on(investigate::run(args, &context)),
             Command::Check(args) => check::run(args, &context),
+            Command::Verify(args) => runtime()?.block_on(verify::run(args, &context)),
+            Command::Replay(args) => runtime()?.block_on(replay::run(args, &context)),
         }
     }
 }

@@ -70,6 +70,7 @@ impl EngineArgs {
             memory: self.memory_limit,
             read_from,
             views: library.views(),
+            ..EngineOptions::default()
         };
         let tables = context.lake()?.providers().await?;
         if tables.is_empty() {

@@ -47,6 +47,9 @@ pub struct EngineOptions {
     pub read_from: Option<Micros>,
     /// The views to register, in any order.
     pub views: Vec<View>,
+    /// Rows that stand in for the views of these names: what a session over a part of the lake has to know of
+    /// the whole.
+    pub given: Vec<(String, RecordBatch)>,
 }
 
 impl Default for EngineOptions {
@@ -55,6 +58,7 @@ impl Default for EngineOptions {
             memory: DEFAULT_MEMORY,
             read_from: None,
             views: Vec::new(),
+            given: Vec::new(),
         }
     }
 }
@@ -90,6 +94,15 @@ impl Engine {
             engine.register_log(stream, provider, options.read_from)?;
         }
         for view in views::in_dependency_order(options.views)? {
+            let given = options.given.iter().find(|(name, _)| *name == view.name);
+            if let Some((name, rows)) = given {
+                let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
+                engine
+                    .session
+                    .register_table(name.as_str(), Arc::new(table))?;
+                engine.views.push(view.name);
+                continue;
+            }
             engine.register_view(&view).await?;
         }
         Ok(engine)

@@ -2,7 +2,12 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
 use super::*;
+use crate::config::Durability;
 use crate::event::SkipReason;
+use crate::lake::commit::{Batch, Ledger};
+use crate::lake::encode::encode;
+use crate::lake::store::Location;
+use crate::lake::table::provider;
 use crate::table::rows::{Event, EventRow, Origin, Rows};
 use crate::table::webhooks::WebhookRow;
 
@@ -191,4 +196,65 @@ async fn errors_are_short_and_say_where() {
     let message = refusal("SELECT * FROM webhook").await;
     assert!(message.contains("webhook"), "{message}");
     assert!(!message.contains("Error during planning"), "{message}");
+}
+
+/// Returns how many files of a lake with one file a day a query would open.
+async fn files_opened(engine: &Engine, condition: &str) -> usize {
+    let sql = format!("EXPLAIN SELECT event_id FROM webhooks WHERE {condition}");
+    let batches = engine.run(&sql, &[]).await.expect("plans");
+    let text = |batch: &RecordBatch| {
+        let plans = arrow::compute::cast(batch.column(1), &DataType::Utf8).expect("is text");
+        let plans = plans.as_string::<i32>();
+        plans.iter().flatten().collect::<String>()
+    };
+    batches
+        .iter()
+        .map(text)
+        .collect::<String>()
+        .matches(".parquet")
+        .count()
+}
+
+#[tokio::test]
+async fn a_filter_reaches_the_files_through_a_view() {
+    let directory = tempfile::tempdir().expect("makes a directory");
+    let stream = Stream::Webhooks;
+    std::fs::create_dir(directory.path().join(stream.stem())).expect("makes a directory");
+    let path = directory.path().to_string_lossy();
+    let lake = Lake::new(Location::open(&path, Durability::Os).expect("opens"));
+    let table = lake.open_or_create(stream).await.expect("is made");
+    let mut ledger = Ledger::new(stream, table);
+    let mut commit = Batch::default();
+    for (_, batches) in webhooks(10) {
+        for file in encode(stream, &batches[0], 0).expect("encodes") {
+            commit.adds.push(ledger.put(&file).await.expect("is put"));
+        }
+    }
+    ledger.commit(&commit).await.expect("commits");
+
+    let table = lake.open(stream).await.expect("opens").expect("is there");
+    let provider = provider(&table).await.expect("can be read");
+    let options = EngineOptions {
+        views: vec![view(
+            "webhooks",
+            "SELECT * FROM log_webhooks WHERE disposition = 'event'",
+        )],
+        ..EngineOptions::default()
+    };
+    let engine = Engine::new(vec![(stream, provider)], options)
+        .await
+        .expect("opens");
+    assert_eq!(
+        count(&engine, "SELECT count(*) FROM webhooks", &[]).await,
+        10
+    );
+    // The plan names no more than five files of a group.
+    assert!(files_opened(&engine, "true").await >= 5);
+    assert_eq!(files_opened(&engine, "sid = 's3'").await, 1);
+    let since = "occurred_at >= TIMESTAMP '2024-10-12T00:00:00Z'";
+    assert_eq!(files_opened(&engine, since).await, 2);
+    assert_eq!(
+        files_opened(&engine, "event_date = DATE '2024-10-04'").await,
+        1
+    );
 }

@@ -244,7 +244,8 @@ fn same_identity_rejected(story: &mut Story) {
     planted.expect(story, "conflicting_starts", Some("same_identity_rejected"));
 }
 
-/// A second start of the same cname and uid is accepted all the same: two sessions, files in two stores.
+/// A second start of the same cname and uid is accepted all the same: two sessions, files in two stores, each
+/// with a row that is right. The later start is the one that should not have been.
 fn same_identity_accepted(story: &mut Story) {
     let (app, oss, s3) = story.oss_and_s3_app();
     let channel = story.channel(app);
@@ -253,7 +254,7 @@ fn same_identity_accepted(story: &mut Story) {
         "same_identity_accepted",
         &channel,
         &[&sids[0], &sids[1]],
-        oss,
+        s3,
         s3,
         "race",
     );
@@ -265,7 +266,7 @@ fn other_uid(story: &mut Story) {
     let (app, oss, s3) = story.oss_and_s3_app();
     let (first, second) = two_recorders(story, app);
     let sids = two_sessions(story, [&first, &second], [oss, s3], [oss, s3]);
-    let planted = Planted::new("other_uid", &first, &[&sids[0], &sids[1]], oss, s3, "race");
+    let planted = Planted::new("other_uid", &first, &[&sids[0], &sids[1]], s3, s3, "race");
     planted.expect(story, "conflicting_starts", Some("other_uid"));
 }
 

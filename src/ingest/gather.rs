@@ -187,7 +187,7 @@ impl Gathering {
         if state.opened.is_none() {
             state.opened = Some(self.clock.instant());
         }
-        let bytes_before = state.rows.bytes();
+        let (bytes_before, rows_before) = (state.rows.bytes(), state.rows.len());
         if arrival.offset > partition.next {
             // The broker gave everything it has from `next` on, and would have refused an offset it lacks.
             let from = Origin {
@@ -209,9 +209,11 @@ impl Gathering {
             from: partition.next,
             to: partition.next,
             is_first: std::mem::take(&mut partition.is_first),
+            rows: 0,
         });
         partition.next = arrival.offset + 1;
         range.to = partition.next;
+        range.rows += (state.rows.len() - rows_before) as i64;
         state.uncommitted_bytes += state.rows.bytes() - bytes_before;
 
         let value_bytes = arrival.message.value.map_or(0, <[u8]>::len) as u64;
@@ -287,6 +289,7 @@ impl Gathering {
                 from: before,
                 to: state.epoch,
                 is_first: before == 0,
+                rows: 0,
             };
             ranges.insert(AppId::epoch(&state.cluster, &state.topic), range);
         }
@@ -528,6 +531,7 @@ impl Gathering {
                                 from: stored,
                                 to: low,
                                 is_first: false,
+                                rows: 1,
                             },
                         );
                         state.opened.get_or_insert(self.clock.instant());

@@ -42,14 +42,29 @@ impl AppId {
         AppId(format!("import/{stream}/{source_id}"))
     }
 
-    pub fn replay(stream: Stream, position: &str) -> Self {
-        AppId(format!("replay/{stream}/{position}"))
+    /// Counts the replays of a stream, so that of two at once only one lands.
+    pub fn replay(stream: Stream) -> Self {
+        AppId(format!("replay/{stream}"))
+    }
+
+    /// Holds the offset that this name began with.
+    pub fn start(&self) -> Self {
+        AppId(format!("{self}{START}"))
+    }
+
+    /// Holds how many rows were ever committed under this name, so that one that goes missing is missed.
+    pub fn rows(&self) -> Self {
+        AppId(format!("{self}{ROWS}"))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// Ends of the names that accompany an offset.
+pub(super) const START: &str = "#start";
+pub(super) const ROWS: &str = "#rows";
 
 impl fmt::Display for AppId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,6 +79,8 @@ pub struct Range {
     pub to: i64,
     /// The table holds no offset yet: this range is the partition's first.
     pub is_first: bool,
+    /// Rows of the batch that belong to the range; none where the offset counts something else.
+    pub rows: i64,
 }
 
 /// What one commit adds to a table.
@@ -93,6 +110,7 @@ impl Batch {
                         "ranges of one partition follow each other"
                     );
                     held.to = range.to;
+                    held.rows += range.rows;
                 }
             }
         }
@@ -180,17 +198,34 @@ impl Ledger {
         if let Some(version) = self.check_offsets(batch).await? {
             return Ok(version);
         }
+        let offsets = self.offsets(batch).await?;
         failpoint("before_commit");
-        match self.append(batch).await {
+        match self.append(batch, &offsets).await {
             Ok(version) => {
                 failpoint("after_commit");
-                for (app_id, range) in &batch.ranges {
-                    self.known.insert(app_id.clone(), Some(range.to));
-                }
+                let offsets = offsets.into_iter();
+                self.known
+                    .extend(offsets.map(|(app_id, offset)| (app_id, Some(offset))));
                 Ok(version)
             }
             Err(error) => self.resolve(batch, error).await,
         }
+    }
+
+    /// Returns every offset that the commit sets: ends, and for positions their start and their rows.
+    async fn offsets(&mut self, batch: &Batch) -> Result<BTreeMap<AppId, i64>, CommitError> {
+        let mut offsets = BTreeMap::new();
+        for (app_id, range) in &batch.ranges {
+            offsets.insert(app_id.clone(), range.to);
+            if range.rows > 0 {
+                let before = self.stored(&app_id.rows()).await?.unwrap_or(0);
+                offsets.insert(app_id.rows(), before + range.rows);
+                if range.is_first {
+                    offsets.insert(app_id.start(), range.from);
+                }
+            }
+        }
+        Ok(offsets)
     }
 
     /// Requires that the stored offset equals the start of every range; equality, not "not beyond": a hole
@@ -221,12 +256,15 @@ impl Ledger {
         ))
     }
 
-    async fn append(&mut self, batch: &Batch) -> Result<u64, DeltaTableError> {
+    async fn append(
+        &mut self,
+        batch: &Batch,
+        offsets: &BTreeMap<AppId, i64>,
+    ) -> Result<u64, DeltaTableError> {
         let state = self.table.snapshot()?.clone();
-        let transactions = batch
-            .ranges
+        let transactions = offsets
             .iter()
-            .map(|(app_id, range)| Transaction::new(app_id, range.to))
+            .map(|(app_id, offset)| Transaction::new(app_id, *offset))
             .collect();
         let properties = CommitProperties::default()
             .with_metadata([("tapetrail".to_string(), metadata(batch))])

@@ -8,3 +8,4 @@ pub mod store;
 pub mod encode;
 pub mod table;
 pub mod commit;
+pub mod log;

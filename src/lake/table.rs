@@ -1,15 +1,21 @@
 //! One stream's Delta table: made when missing, opened at its newest version, refreshed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Field, Schema};
+use bytes::Bytes;
 use datafusion::catalog::TableProvider;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
 use deltalake::kernel::{StructType, engine::arrow_conversion::TryIntoKernel};
 use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 
 use super::store::Location;
 use crate::event::Stream;
@@ -82,6 +88,27 @@ impl Lake {
         Ok(providers)
     }
 
+    /// Reads a small file beside the tables; none when it is not there.
+    pub async fn read(&self, name: &str) -> Result<Option<Bytes>> {
+        match self.location.store.get(&self.path(name)?).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read `{name}` of the lake")),
+        }
+    }
+
+    /// Writes a small file beside the tables.
+    pub async fn write(&self, name: &str, content: Vec<u8>) -> Result<()> {
+        let path = self.path(name)?;
+        let written = self.location.store.put(&path, content.into()).await;
+        written.with_context(|| format!("cannot write `{name}` of the lake"))?;
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> Result<Path> {
+        Ok(Path::from_url_path(self.location.url.join(name)?.path())?)
+    }
+
     fn handle(&self, stream: Stream) -> Result<DeltaTable> {
         let url = self.location.url.join(&format!("{}/", stream.stem()))?;
         let store = Arc::clone(&self.location.store);
@@ -93,7 +120,33 @@ impl Lake {
 
 /// Returns what SQL reads for a table at the version it is loaded at.
 pub async fn provider(table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
-    Ok(table.table_provider().await?)
+    let builder = table.table_provider().with_session(scan_session());
+    Ok(Arc::new(builder.build().await?))
+}
+
+/// Returns what SQL reads for some files of a table.
+pub async fn provider_of_files(
+    table: &DeltaTable,
+    paths: Vec<String>,
+) -> Result<Arc<dyn TableProvider>> {
+    let log = table.snapshot()?.log_data();
+    let live: HashSet<String> = log.iter().map(|file| file.path().to_string()).collect();
+    let root = table.table_url();
+    let paths = paths.into_iter().filter(|path| live.contains(path));
+    let urls = paths.map(|path| root.join(&path).map(String::from));
+    let urls = urls.collect::<Result<Vec<_>, _>>()?;
+    let builder = table.table_provider().with_session(scan_session());
+    Ok(Arc::new(builder.with_file_paths(urls).build().await?))
+}
+
+/// Returns the settings that a table is scanned with.
+fn scan_session() -> Arc<SessionState> {
+    let mut config = SessionConfig::new();
+    let parquet = &mut config.options_mut().execution.parquet;
+    parquet.pushdown_filters = true;
+    // A view keeps a whole page alive, and an aggregate that holds a thousand views counts it a thousand times.
+    parquet.schema_force_view_types = false;
+    Arc::new(SessionStateBuilder::new().with_config(config).build())
 }
 
 async fn create(stream: Stream, log_store: LogStoreRef) -> Result<(), DeltaTableError> {

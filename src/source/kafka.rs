@@ -251,6 +251,41 @@ impl HeaderList for BorrowedMessage<'_> {
     }
 }
 
+/// Looks at offsets without joining the group.
+pub struct Broker {
+    consumer: BaseConsumer,
+}
+
+impl Broker {
+    pub fn connect(config: &Config) -> Result<Broker> {
+        let consumer = client_config(config).create().map_err(explain_config)?;
+        Ok(Broker { consumer })
+    }
+
+    pub fn watermarks(&self, at: &TopicPartition, timeout: Duration) -> Result<Watermarks> {
+        let found = self
+            .consumer
+            .fetch_watermarks(&at.topic, at.partition, timeout);
+        let (low, high) = found.with_context(|| format!("cannot read the watermarks of {at}"))?;
+        Ok(Watermarks { low, high })
+    }
+
+    /// Returns the group's offset; none when it never committed one.
+    pub fn committed(&self, at: &TopicPartition, timeout: Duration) -> Result<Option<i64>> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&at.topic, at.partition);
+        let found = self.consumer.committed_offsets(list, timeout);
+        let found = found.with_context(|| format!("cannot read the group's offset of {at}"))?;
+        Ok(found
+            .elements()
+            .first()
+            .and_then(|element| match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            }))
+    }
+}
+
 /// Returns the record's time and who set it.
 pub fn timestamp(message: &BorrowedMessage<'_>) -> (Option<Micros>, Option<TimestampType>) {
     match message.timestamp() {
@@ -330,6 +365,10 @@ impl ClientContext for Rebalancer {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition comes this way, too, where a consumer asked to be told of it.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         tracing::warn!(target: "kafka", %error, reason, "the broker is in trouble");
     }
 }

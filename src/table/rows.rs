@@ -36,6 +36,8 @@ pub struct Origin<'a> {
     pub timestamp_type: Option<TimestampType>,
     /// The instant that bounds trusted event times where there is no `received_at`: start of the import.
     pub taken_at: Micros,
+    /// Place of the message's first event: 0, but for a stored element of a message that is replayed.
+    pub first_index: i32,
     /// For replayed rows: the position they came from.
     pub replay_of: Option<Cow<'a, str>>,
 }

@@ -13,8 +13,9 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use super::output::EngineArgs;
-use super::{Context, Outcome};
+use super::{Context, LogFormat, Outcome, WARNINGS};
 use crate::config::Config;
+use crate::detection::library::Library;
 use crate::detection::run::{self as detections, Findings, RunOptions};
 use crate::engine::Engine;
 use crate::generate::{self, Found, SESSIONS_MIN, Settings, Truth};
@@ -42,7 +43,10 @@ const DEFAULT_LAKE: &str = "./lake-demo";
 
 /// `lake` is what `--lake` says; the configured lake is no place for a demo.
 pub fn run(args: DemoArgs, lake: Option<String>, mut context: Context) -> Result<Outcome> {
-    super::start_logging(super::LogFormat::Text, context.verbose);
+    match context.verbose {
+        0 => super::start_logging_at(LogFormat::Text, WARNINGS),
+        verbose => super::start_logging(LogFormat::Text, verbose),
+    }
     let started = context.clock.instant();
     let place = Place::claim(lake.as_deref().unwrap_or(DEFAULT_LAKE))?;
     context.lake = place.lake();
@@ -60,7 +64,7 @@ pub fn run(args: DemoArgs, lake: Option<String>, mut context: Context) -> Result
     let found = Found::from_rows(&seen.findings.rows);
     let scores = truth.score(&found);
     report::planted_against_found(&truth, &scores, &seen)?;
-    let case = runtime.block_on(report::one_case(&seen, &truth, &found))?;
+    let case = runtime.block_on(report::one_case(&seen, &truth))?;
     report::what_next(&context.lake, case, context.clock.elapsed(started));
     let is_perfect =
         seen.rows_are_complete(&truth) && scores.iter().all(generate::Score::is_perfect);
@@ -91,6 +95,7 @@ fn config() -> Config {
 /// What was seen in the lake.
 struct Seen {
     engine: Engine,
+    library: Library,
     findings: Findings,
     /// Messages in each stream's table.
     messages: BTreeMap<String, i64>,
@@ -120,6 +125,7 @@ async fn look(context: &Context) -> Result<Seen> {
         messages: report::messages(&engine).await?,
         secrets: report::secrets(&engine).await?,
         engine,
+        library,
         findings,
     })
 }

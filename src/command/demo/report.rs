@@ -10,10 +10,12 @@ use arrow::datatypes::Int64Type;
 use datafusion::common::ScalarValue;
 
 use super::Seen;
+use crate::command::investigate::{self, Case, Form, Question};
 use crate::command::output::show_table;
+use crate::detection::library::Overrides;
 use crate::engine::Engine;
 use crate::event::Stream;
-use crate::generate::{ExpectedFinding, Found, SECRET_MARK, Score, Truth};
+use crate::generate::{ExpectedFinding, SECRET_MARK, Score, Truth};
 
 /// Lines of missed and extra findings that are shown for each detection.
 const DETAILS_MAX: usize = 10;
@@ -139,35 +141,34 @@ fn score_table(scores: &[Score<'_>]) -> Result<RecordBatch> {
     ])?)
 }
 
-/// Shows the seed case: a start to OSS failed, the retry went to S3, the customer's row still says OSS.
+/// Shows the seed case as `investigate` does: a start to OSS failed, the retry went to S3, the customer's row still
+/// says OSS.
 pub(super) async fn one_case<'t>(
     seen: &Seen,
     truth: &'t Truth,
-    found: &[Found],
 ) -> Result<Option<&'t ExpectedFinding>> {
     let planted = SHOWN
         .iter()
         .find_map(|plot| truth.expected.iter().find(|planted| planted.case == *plot));
-    let Some(case) = planted else { return Ok(None) };
-    println!("\nOne case in full: the channel `{}`\n", case.cname);
-    for finding in found {
-        if finding.app_id == case.app_id && finding.cname == case.cname {
-            println!("{}: {}\n", finding.detection, finding.explanation);
-        }
-    }
-    // Calls that led to no session are of the channel alone.
-    let sql = "SELECT at, stream, what, detail FROM session_timeline \
-        WHERE sid = $sid OR (sid IS NULL AND app_id = $app_id AND cname = $cname) ORDER BY at, stream, event_id";
-    let sid = case.sids.first().map(String::as_str);
-    let params = [
-        ("app_id".to_string(), ScalarValue::from(case.app_id)),
-        ("cname".to_string(), ScalarValue::from(case.cname.as_str())),
-        ("sid".to_string(), ScalarValue::from(sid)),
-    ];
-    for batch in seen.engine.run(sql, &params).await? {
-        show_table(&batch)?;
-    }
-    Ok(Some(case))
+    let Some(planted) = planted else {
+        return Ok(None);
+    };
+    println!("\nOne case in full, as `investigate` tells it:\n");
+    let question = Question {
+        cname: Some(planted.cname.clone()),
+        app: Some(planted.app_id.to_string()),
+        ..Question::default()
+    };
+    let case = Case::open(
+        &seen.engine,
+        &seen.library,
+        Overrides::new(),
+        &question,
+        None,
+    )
+    .await?;
+    investigate::print(&case, Form::Table)?;
+    Ok(Some(planted))
 }
 
 /// Says what to type next, ready to be copied.
@@ -176,16 +177,27 @@ pub(super) fn what_next(lake: &str, case: Option<&ExpectedFinding>, took: Durati
         "\nAll of it took {:.1} s. The lake is in `{lake}`; go on with:\n",
         took.as_secs_f64()
     );
-    println!("  tapetrail --lake {lake} detect --format json");
-    println!("  tapetrail --lake {lake} detect --only vendor_mismatch --not-judged");
+    let program = program();
+    println!("  {program} --lake {lake} detect --format json");
+    println!("  {program} --lake {lake} detect --only vendor_mismatch --not-judged");
     if let Some(case) = case {
         println!(
-            "  tapetrail --lake {lake} investigate --cname '{}' --app {}",
+            "  {program} --lake {lake} investigate --cname '{}' --app {}",
             case.cname, case.app_id
         );
     }
     println!(
-        "  tapetrail --lake {lake} sql -c \"SELECT vendor_name, outcome, count(*) AS starts FROM starts GROUP BY 1, 2 ORDER BY 3 DESC\""
+        "  {program} --lake {lake} sql -c \"SELECT vendor_name, outcome, count(*) AS starts FROM starts GROUP BY 1, 2 ORDER BY 3 DESC\""
     );
-    println!("  tapetrail --lake {lake} sql --list");
+    println!("  {program} --lake {lake} sql --list");
+}
+
+/// Returns how this program is called from here: as built, it is in no search path.
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_else(|_| "tapetrail".into());
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here)
+        .unwrap_or(&path)
+        .display()
+        .to_string()
 }

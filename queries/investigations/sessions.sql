@@ -1,0 +1,129 @@
+-- ---
+-- name        = "sessions"
+-- title       = "The sessions of a case, each with a verdict"
+-- description = "What the accepted start asked for, what the customer's record says and where the files are, and in one sentence what follows."
+--
+-- [params]
+-- from  = { type = "timestamp", doc = "first instant of the case" }
+-- until = { type = "timestamp", doc = "end of the case, exclusive" }
+-- sid   = { type = "string", doc = "a session that is shown whenever it was; null for none" }
+-- ---
+SELECT
+    sessions.sid,
+    sessions.uid,
+    sessions.requested_at,
+    sessions.ended_at,
+    sessions.ended_by,
+    sessions.storage AS asked_for,
+    CASE
+        WHEN sessions.record_vendor_name IS NOT NULL THEN concat(
+            coalesce(record_vendor.vendor_title, sessions.record_vendor_name),
+            CASE WHEN sessions.record_bucket IS NOT NULL THEN concat(' bucket ', sessions.record_bucket) END,
+            ' (since ', to_char(sessions.record_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC)'
+        )
+    END AS believed,
+    CASE
+        WHEN sessions.files > 0 THEN concat(
+            file_vendor.vendor_title, ' bucket ', sessions.file_bucket, ' (', sessions.files,
+            CASE WHEN sessions.files = 1 THEN ' file)' ELSE ' files)' END,
+            CASE
+                WHEN cardinality(sessions.places) > 1
+                    THEN concat('; all places: ', array_to_string(sessions.places, ', '))
+            END
+        )
+    END AS files_at,
+    sessions.upload_verdict AS upload,
+    CASE
+        WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
+            AND NOT array_has(session_landings.vendors, sessions.record_vendor_name)
+            THEN 'wrong_place'
+        WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
+            AND sessions.record_bucket IS NOT NULL
+            AND NOT array_has(
+                sessions.places, concat(sessions.record_vendor_name, ':', sessions.record_bucket)
+            )
+            THEN 'wrong_bucket'
+        WHEN sessions.files > 0 THEN 'present'
+        WHEN sessions.upload_verdict = 'backuped' THEN 'in_backup'
+        WHEN sessions.announced_at IS NOT NULL THEN 'not_seen'
+        ELSE 'unknown'
+    END AS state,
+    concat(
+        'Session ', sessions.sid, ': ',
+        CASE
+            WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
+                AND NOT array_has(session_landings.vendors, sessions.record_vendor_name)
+                THEN concat(
+                    'the recording is not lost. Its files are in ', file_vendor.vendor_title, ' bucket ',
+                    sessions.file_bucket, '; the customer''s record looks in ',
+                    coalesce(record_vendor.vendor_title, sessions.record_vendor_name),
+                    CASE
+                        WHEN sessions.record_bucket IS NOT NULL THEN concat(' bucket ', sessions.record_bucket)
+                    END,
+                    '.'
+                )
+            WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
+                AND sessions.record_bucket IS NOT NULL
+                AND NOT array_has(
+                    sessions.places, concat(sessions.record_vendor_name, ':', sessions.record_bucket)
+                )
+                THEN concat(
+                    'the recording is not lost. Its files are in bucket ', sessions.file_bucket,
+                    '; the customer''s record looks in bucket ', sessions.record_bucket, ' of the same vendor.'
+                )
+            WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
+                THEN concat(
+                    'its files are where the customer''s record says, in ', file_vendor.vendor_title, ' bucket ',
+                    sessions.file_bucket, '.'
+                )
+            WHEN sessions.files > 0
+                THEN concat(
+                    'its files are in ', file_vendor.vendor_title, ' bucket ', sessions.file_bucket,
+                    '; no record of the customer is known that says where it looks.'
+                )
+            WHEN sessions.upload_verdict = 'backuped'
+                THEN concat(
+                    'at least one file waits in the service''s backup cloud since ',
+                    to_char(sessions.backuped_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC; none was seen in a bucket yet.'
+                )
+            WHEN sessions.announced_at IS NOT NULL
+                THEN concat(
+                    'announced as uploaded at ', to_char(sessions.announced_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC',
+                    CASE WHEN sessions.storage IS NOT NULL THEN concat(' into ', sessions.storage) END,
+                    ', but no file of it was seen. ',
+                    CASE
+                        WHEN monitored_buckets.bucket IS NULL
+                            THEN 'That bucket has never sent an event, so nothing can be said of what it holds.'
+                        ELSE concat(
+                            'That bucket is watched from ',
+                            to_char(monitored_buckets.first_at, '%Y-%m-%d %H:%M:%S%.3f'), ' to ',
+                            to_char(monitored_buckets.last_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC.'
+                        )
+                    END
+                )
+            WHEN sessions.start_id IS NULL
+                THEN 'no accepted start, no announced upload and no file of it are in the log.'
+            WHEN sessions.ended_at IS NULL OR sessions.ended_by = 'expiry'
+                THEN concat(
+                    'accepted into ', coalesce(sessions.storage, 'no storage'),
+                    ', but no stream tells of its end or of its upload.'
+                )
+            ELSE concat(
+                'accepted into ', coalesce(sessions.storage, 'no storage'), ' and ended (', sessions.ended_by,
+                '), but nothing announces an upload and no file was seen.'
+            )
+        END
+    ) AS verdict
+FROM sessions
+LEFT JOIN session_landings ON session_landings.sid = sessions.sid
+LEFT JOIN monitored_buckets
+    ON monitored_buckets.vendor_name = sessions.vendor_name
+    AND monitored_buckets.bucket = sessions.bucket
+LEFT JOIN vendors AS record_vendor ON record_vendor.vendor_name = sessions.record_vendor_name
+LEFT JOIN vendors AS file_vendor ON file_vendor.vendor_name = sessions.file_vendor_name
+WHERE sessions.sid = $sid
+    OR (
+        coalesce(sessions.requested_at, sessions.first_seen_at) >= $from
+        AND coalesce(sessions.requested_at, sessions.first_seen_at) < $until
+    )
+ORDER BY coalesce(sessions.requested_at, sessions.first_seen_at), sessions.sid

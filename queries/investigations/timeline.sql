@@ -1,0 +1,21 @@
+-- ---
+-- name        = "timeline"
+-- title       = "What happened in a case"
+-- description = "Every event of the case in order, one line each."
+--
+-- [params]
+-- from  = { type = "timestamp", doc = "first instant of the case, for events without a session" }
+-- until = { type = "timestamp", doc = "end of the case for them, exclusive" }
+-- sids  = { type = "string", doc = "the sessions of the case, separated by commas" }
+-- ---
+SELECT
+    at,
+    stream,
+    what,
+    detail,
+    sid,
+    event_id
+FROM session_timeline
+WHERE (sid IS NULL AND at >= $from AND at < $until)
+    OR array_has(string_to_array($sids, ','), CAST(sid AS VARCHAR))
+ORDER BY at, stream, event_id

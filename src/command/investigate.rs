@@ -1,0 +1,100 @@
+//! `tapetrail investigate`: one case in full, for the person who has to answer the customer.
+
+mod case;
+mod gather;
+mod layout;
+mod print;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use super::output::EngineArgs;
+use super::{Context, Outcome};
+use crate::detection::window;
+use crate::render::{Output, terminal_width};
+pub use case::Case;
+
+/// Say what happened to one recording: verdict, cause, starts side by side, timeline, evidence, next step
+///
+/// Looks at all calls, notifications, files and records of one channel around one time and says where the
+/// recording is, where the customer's database believes it to be, and which call decided that. Where the
+/// evidence does not reach, it says so.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("about").required(true))]
+pub struct InvestigateArgs {
+    #[command(flatten)]
+    question: Question,
+
+    /// Form of the answer on stdout
+    #[arg(long, value_enum, default_value_t = Form::Table)]
+    format: Form,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// What the answer is to be about.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Question {
+    /// Recording session id
+    #[arg(long, group = "about", value_name = "SID")]
+    pub sid: Option<String>,
+
+    /// Channel name; its latest case unless --at says otherwise
+    #[arg(long, group = "about", value_name = "NAME")]
+    pub cname: Option<String>,
+
+    /// Key of an object in a bucket
+    #[arg(long, group = "about", value_name = "KEY")]
+    pub key: Option<String>,
+
+    /// Ticket that acquire gave
+    #[arg(long, group = "about", value_name = "ID")]
+    pub resource_id: Option<String>,
+
+    /// App ID, where a channel name is used in several apps
+    #[arg(long, value_name = "APP_ID")]
+    pub app: Option<String>,
+
+    /// When it happened: 2h (ago), 2026-11-22 or an RFC 3339 time
+    #[arg(long, requires = "cname", value_name = "TIME")]
+    pub at: Option<String>,
+}
+
+/// Form of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// A page for a terminal
+    Table,
+    /// One object
+    Json,
+    /// A page to paste into a ticket
+    Markdown,
+    /// One object a line, each with its `part`
+    Ndjson,
+}
+
+pub async fn run(args: InvestigateArgs, context: &Context) -> Result<Outcome> {
+    let at = args
+        .question
+        .at
+        .as_deref()
+        .map(|text| window::instant(text, context.clock.now()))
+        .transpose()?;
+    let (engine, library) = args.engine.open(context, None).await?;
+    let overrides = library.overrides(&context.config.detect.params, &[])?;
+    let case = Case::open(&engine, &library, overrides, &args.question, at).await?;
+    print(&case, args.format)?;
+    Ok(Outcome::Clean)
+}
+
+/// Prints the answer on stdout.
+pub fn print(case: &Case, form: Form) -> Result<()> {
+    let mut output = Output::stdout();
+    match form {
+        Form::Table => print::screen(&mut output, &layout::sections(case), terminal_width()),
+        Form::Markdown => print::markdown(&mut output, &layout::sections(case)),
+        Form::Json => print::json(&mut output, case),
+        Form::Ndjson => print::ndjson(&mut output, case),
+    }
+}
