@@ -46,7 +46,6 @@ pub enum Operation {
     Put,
     Get,
     List,
-    Delete,
     Copy,
 }
 

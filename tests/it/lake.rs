@@ -12,13 +12,15 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tapetrail::config::Config;
+use tapetrail::detection::library::Library;
 use tapetrail::event::{MICROS_PER_SECOND, Micros, Stream, TimestampType};
 use tapetrail::intake::{Intake, Message};
 use tapetrail::lake::commit::{AppId, Batch, CommitError, Ledger, Range};
-use tapetrail::lake::encode::{DataFile, encode};
+use tapetrail::lake::encode::encode;
 use tapetrail::lake::store::Location;
 use tapetrail::lake::table::Lake;
 use tapetrail::table::rows::{Origin, Rows};
+use tapetrail::verify::verify;
 
 pub const STREAM: Stream = Stream::Webhooks;
 
@@ -82,11 +84,6 @@ pub fn rows(partition: i32, offset: i64, messages: &[Vec<u8>]) -> RecordBatch {
     rows.finish()
 }
 
-/// Returns the files of messages that begin at `offset`, sorted and encoded.
-pub fn files(partition: i32, offset: i64, messages: &[Vec<u8>]) -> Vec<DataFile> {
-    encode(STREAM, &rows(partition, offset, messages), BEGIN / 1000).expect("rows can be encoded")
-}
-
 /// Writes the files of messages that begin at `offset` and returns the batch that commits them.
 pub async fn written(
     ledger: &Ledger,
@@ -94,22 +91,25 @@ pub async fn written(
     offset: i64,
     messages: &[Vec<u8>],
 ) -> Result<Batch, CommitError> {
+    let rows = rows(partition, offset, messages);
     let mut adds: Vec<Add> = Vec::new();
-    for file in files(partition, offset, messages) {
+    for file in encode(STREAM, &rows, BEGIN / 1000).expect("rows can be encoded") {
         adds.push(ledger.put(&file).await?);
     }
+    let range = range(offset, messages.len(), rows.num_rows());
     Ok(Batch {
         adds,
-        ranges: BTreeMap::from([(app_id(partition), range(offset, messages.len()))]),
+        ranges: BTreeMap::from([(app_id(partition), range)]),
     })
 }
 
 /// Returns the range of so many messages; a partition's first begins at 0.
-pub fn range(from: i64, messages: usize) -> Range {
+pub fn range(from: i64, messages: usize, rows: usize) -> Range {
     Range {
         from,
         to: from + messages as i64,
         is_first: from == 0,
+        rows: rows as i64,
     }
 }
 
@@ -184,6 +184,14 @@ pub async fn contents(lake: &Lake) -> Vec<String> {
     }
     lines.sort();
     lines
+}
+
+/// Requires that `verify` finds every offset once.
+pub async fn verified(lake: &Lake) {
+    let library = Library::embedded().expect("the queries are right");
+    let report = verify(lake, &library, true).await.expect("can be verified");
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    assert!(report.partitions.iter().all(|partition| partition.is_whole));
 }
 
 /// Returns the paths of the files that the loaded version holds.

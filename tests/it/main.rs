@@ -2,5 +2,8 @@
 
 mod crash;
 mod faulty_store;
+mod fencing;
 mod lake;
+mod layout;
 mod rooms;
+mod unavailable_store;
