@@ -14,8 +14,8 @@
 //!
 //! The modules stand in the order in which data meets them; each uses only those above it.
 
-pub mod clock;
 pub mod event;
+pub mod clock;
 pub mod config;
 pub mod table;
 pub mod vendor;

@@ -5,7 +5,8 @@
 //! in one place ([`gather`]) that only it touches.
 
 mod gather;
-mod writer;
+/// Public so that what it does when the store fails can be seen without a broker.
+pub mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;

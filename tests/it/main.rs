@@ -1,0 +1,9 @@
+//! Tests of the program that need no broker: one binary, one module per concern.
+
+mod crash;
+mod faulty_store;
+mod fencing;
+mod lake;
+mod layout;
+mod rooms;
+mod unavailable_store;
