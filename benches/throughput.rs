@@ -40,6 +40,7 @@ fn main() {
     for round in 0..rounds {
         let lake = dir.path().join(format!("lake-{round}"));
         let cost = measure(consume(&brokers, &topic, dir.path(), &lake));
+        assert_eq!(rows(&lake), messages, "every message is a row of the lake");
         print("tapetrail", messages, bytes, &cost);
         best_of_us = best_of_us.min(cost.elapsed.as_secs_f64());
         if round == 0 {
@@ -281,6 +282,24 @@ fn print(name: &str, messages: u64, bytes: u64, cost: &Cost) {
         cost.cpu.as_secs_f64() * 1e6 / messages as f64,
         cost.peak_bytes as f64 / 1e6,
     );
+}
+
+/// Adds up the rows of all files that the log names.
+fn rows(lake: &Path) -> u64 {
+    let versions = glob::glob(&format!("{}/api_calls/_delta_log/*.json", lake.display()));
+    let versions = versions.expect("a pattern").filter_map(Result::ok);
+    let texts = versions.map(|path| std::fs::read_to_string(path).expect("a version"));
+    texts
+        .map(|text| text.lines().map(rows_of_action).sum::<u64>())
+        .sum()
+}
+
+fn rows_of_action(line: &str) -> u64 {
+    let action: serde_json::Value = serde_json::from_str(line).expect("an action");
+    action["add"]["stats"].as_str().map_or(0, |stats| {
+        let stats: serde_json::Value = serde_json::from_str(stats).expect("statistics");
+        stats["numRecords"].as_u64().expect("a number of rows")
+    })
 }
 
 fn parquet_bytes(lake: &Path) -> u64 {

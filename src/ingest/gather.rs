@@ -47,6 +47,8 @@ pub(super) struct Gathering {
     /// For `--stop-at-end`: the offsets that stood at the start.
     pub targets: BTreeMap<TopicPartition, i64>,
     pub assigned_once: bool,
+    /// Reports in a row that the group has settled with us in it.
+    pub member_reports: u32,
     pub totals: Totals,
     /// Partitions that were stopped during this run, each with its sentence.
     pub stopped: BTreeMap<TopicPartition, String>,
@@ -777,6 +779,20 @@ impl Gathering {
         self.metrics
             .stopped_partitions
             .set(self.stopped.len() as i64);
+    }
+
+    /// Notes that the group has settled. No assignment is made where no partition is left for this member.
+    pub fn note_membership(&mut self, is_member: bool) {
+        self.member_reports = if is_member {
+            self.member_reports + 1
+        } else {
+            0
+        };
+        // Between joining and being given what others hand over, the group looks settled for a moment.
+        if self.member_reports == 2 {
+            self.assigned_once = true;
+            self.metrics.ready("assignment");
+        }
     }
 
     /// Notes the ends of partitions for lag and for `--stop-at-end`.

@@ -26,7 +26,7 @@ use crate::lake::commit::{AppId, Ledger};
 use crate::lake::table::Lake;
 use crate::metrics::Metrics;
 use crate::source::kafka::{
-    Assignee, End, KafkaSource, Offsets, Polled, Start, TopicPartition, timestamp,
+    Assignee, End, KafkaSource, Offsets, Polled, Standing, Start, TopicPartition, timestamp,
 };
 pub use gather::Totals;
 use gather::{Arrival, Gathering, StreamState, TICK};
@@ -108,6 +108,7 @@ pub fn run(
         in_flight: 0,
         targets,
         assigned_once: false,
+        member_reports: 0,
         totals: Totals::default(),
         stopped: BTreeMap::new(),
         pause_due: false,
@@ -352,14 +353,15 @@ impl Assignee for Shared {
         });
     }
 
-    fn ends(&self, ends: &[(TopicPartition, End)], is_connected: bool) {
+    fn ends(&self, ends: &[(TopicPartition, End)], standing: Standing) {
         if let Some(gathering) = self.lock().as_mut() {
-            match is_connected {
+            match standing.is_connected {
                 true => gathering.metrics.ready("broker"),
                 false => gathering
                     .metrics
                     .unready("broker", "no broker is connected"),
             }
+            gathering.note_membership(standing.is_member);
             gathering.note_ends(ends);
         }
     }

@@ -46,8 +46,17 @@ pub trait Assignee: Send + Sync {
     /// Commits or drops the work on these partitions before it returns.
     fn revoke(&self, kafka: &dyn Offsets, partitions: &[TopicPartition]);
 
-    /// Hears the ends of partitions, once a second, and whether any broker answers.
-    fn ends(&self, ends: &[(TopicPartition, End)], is_connected: bool);
+    /// Hears the ends of partitions, once a second, and how the client stands with the brokers.
+    fn ends(&self, ends: &[(TopicPartition, End)], standing: Standing);
+}
+
+/// How the client stands with the brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// At least one broker answers.
+    pub is_connected: bool,
+    /// The group has settled with this member in it, whether partitions fell to it or not.
+    pub is_member: bool,
 }
 
 /// The end of a partition as the client sees it.
@@ -363,7 +372,14 @@ impl ClientContext for Rebalancer {
             .brokers
             .values()
             .any(|broker| broker.state == "UP");
-        self.assignee.ends(&ends, is_connected);
+        let is_member = statistics
+            .cgrp
+            .is_some_and(|group| group.state == "up" && group.join_state == "steady");
+        let standing = Standing {
+            is_connected,
+            is_member,
+        };
+        self.assignee.ends(&ends, standing);
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

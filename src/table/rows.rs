@@ -43,6 +43,8 @@ pub struct Origin<'a> {
 }
 
 /// The stream's own part of a row.
+// One at a time, on the stack: a box would be an allocation for each event.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventRow<'a> {
     ApiCall(ApiCallRow<'a>),
@@ -77,6 +79,8 @@ pub struct Remains<'a> {
     pub headers: Option<Cow<'a, str>>,
 }
 
+// There are four of them in a process.
+#[allow(clippy::large_enum_variant)]
 enum EventColumns {
     ApiCalls(ApiCallColumns),
     Webhooks(WebhookColumns),

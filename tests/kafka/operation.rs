@@ -144,3 +144,22 @@ fn topics_without_messages_or_that_are_not_there_end_at_once() {
     deployment.drain();
     assert_eq!(deployment.lake().rows().count(), 0);
 }
+
+/// A deployment rolls on only when each process says it is ready, those that wait for a partition, too.
+#[test]
+fn a_member_without_a_partition_is_ready() {
+    let broker = Broker::shared();
+    let deployment = Deployment::new(broker, &[(STREAM, 1)]);
+    let addresses = [free_address(), free_address()];
+    let path = ["consume", "http"];
+    let start = |address: &String| deployment.consume_set(&path, address.as_str());
+    let mut members: Vec<_> = addresses.iter().map(start).collect();
+    for address in &addresses {
+        eventually("both are ready", || {
+            get(address, "/readyz").is_some_and(|(status, _)| status == 200)
+        });
+    }
+    for member in &mut members {
+        member.stop();
+    }
+}
