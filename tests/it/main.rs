@@ -1,5 +1,6 @@
 //! Tests of the program that need no broker: one binary, one module per concern.
 
+mod cli;
 mod crash;
 mod faulty_store;
 mod fencing;

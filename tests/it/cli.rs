@@ -1,0 +1,165 @@
+//! The command line as a person meets it: what it refuses and how, what it answers, how it ends.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// Runs the program in `directory` with an environment of its own.
+pub fn tapetrail(directory: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tapetrail"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("TAPETRAIL_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(directory)
+        .env("COLUMNS", "110")
+        .args(arguments)
+        .output()
+        .expect("the program is built")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn webhooks(count: usize) -> String {
+    let messages = crate::lake::messages(count);
+    let lines = messages.iter().map(|message| String::from_utf8_lossy(message));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+fn count(directory: &Path) -> String {
+    let sql = "SELECT count(*) AS n FROM log_webhooks";
+    stdout(&tapetrail(directory, &["sql", "--format", "csv", "-c", sql])).trim().to_string()
+}
+
+#[test]
+fn the_same_file_adds_nothing_whatever_it_is_called_and_however_it_is_packed() {
+    let directory = directory();
+    let at = |name: &str| directory.path().join(name);
+    let text = webhooks(14);
+    fs::write(at("a.ndjson"), &text).unwrap();
+    fs::write(at("renamed.ndjson"), &text).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    fs::write(at("a.ndjson.gz"), gzip.finish().unwrap()).unwrap();
+    fs::write(at("packed-without-a-suffix"), zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+
+    let first = tapetrail(directory.path(), &["import", "--stream", "webhooks", "a.ndjson"]);
+    assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
+    assert_eq!(
+        stderr(&first).trim(),
+        "a.ndjson: 14 lines, 14 events, 1 dead letters, 1 skipped; version 1 of webhooks"
+    );
+    let before = count(directory.path());
+    assert_eq!(before, "n\n16");
+    for name in ["a.ndjson", "renamed.ndjson", "a.ndjson.gz", "packed-without-a-suffix"] {
+        let again = tapetrail(directory.path(), &["import", "--stream", "webhooks", name]);
+        assert_eq!(again.status.code(), Some(0));
+        assert_eq!(stderr(&again).trim(), format!("{name}: already in the lake, nothing added"));
+    }
+    assert_eq!(count(directory.path()), before);
+    let verified = tapetrail(directory.path(), &["verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{}{}", stdout(&verified), stderr(&verified));
+}
+
+/// Each wrong setting gets one sentence on stderr, which names it and says what to do; nothing on stdout, exit 2.
+#[test]
+fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
+    let directory = directory();
+    let mut said = String::new();
+    for config in [
+        "[consume]\ncommit_interval = \"soon\"",
+        "[consume]\ncommit_interval = \"1ms\"",
+        "[consume]\nmemory_bytes = \"1MB\"",
+        "[consume]\nmemory_bytes = \"much\"",
+        "[consume]\nfile_bytes = \"1kB\"",
+        "[consume]\non_gap = \"ignore\"",
+        "[consume]\nintervall = \"30s\"",
+        "[consumer]\non_gap = \"stop\"",
+        "durability = \"maybe\"",
+        "lake = 7",
+        "[kafka]\nbrokers = ",
+        "[kafka.topics]\napi_call = \"x\"",
+        "[kafka.topics]\nwebhooks = \"recording.api-calls\"",
+        "[kafka.properties]\n\"group.id\" = \"mine\"",
+        "[kafka.properties]\n\"auto.offset.reset\" = \"latest\"",
+        "[kafka.properties]\n\"enable.auto.commit\" = \"true\"",
+        "[redact]\nfingerprint_key_id = \"my key\"",
+        "[redact]\nfingerprint_key = \"x\"",
+    ] {
+        fs::write(directory.path().join("t.toml"), config).unwrap();
+        let output = tapetrail(directory.path(), &["--config", "t.toml", "sql", "-c", "SELECT 1"]);
+        said += &refused(config, &output);
+    }
+    for arguments in [
+        &["--config", "none.toml", "sql", "-c", "SELECT 1"][..],
+        &["--lake", "s3://bucket/lake", "sql", "-c", "SELECT 1"],
+        &["--lake", "none", "sql", "-c", "SELEC 1"],
+        &["--lake", "none", "sql", "-c", "SELECT sidd FROM webhooks"],
+        &["--lake", "none", "sql", "-c", "DROP TABLE log_webhooks"],
+        &["import", "--stream", "webhook", "x"],
+        &["import", "--stream", "webhooks", "none.ndjson"],
+        &["import", "--stream", "webhooks", "s3://bucket/x.ndjson"],
+        &["detect", "--only", "conflicting_start"],
+        &["consum"],
+    ] {
+        said += &refused(&arguments.join(" "), &tapetrail(directory.path(), arguments));
+    }
+    insta::assert_snapshot!("refusals", said);
+}
+
+fn refused(what: &str, output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2), "{what}: {}", stderr(output));
+    assert!(output.stdout.is_empty(), "{what}: {}", stdout(output));
+    format!("## {}\n{}\n\n", what.replace('\n', " "), stderr(output).trim_end())
+}
+
+#[test]
+fn the_help_of_every_command_is_as_published() {
+    let directory = directory();
+    let top = tapetrail(directory.path(), &["--help"]);
+    let top = stdout(&top);
+    let commands: Vec<&str> = top
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        // A wrapped description is deeper than a name.
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"consume") && commands.contains(&"help"), "{top}");
+    insta::assert_snapshot!("help", top);
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        let help = tapetrail(directory.path(), &[command, "--help"]);
+        assert_eq!(help.status.code(), Some(0));
+        insta::assert_snapshot!(format!("help-{command}"), stdout(&help));
+    }
+}
+
+#[test]
+fn the_exit_code_tells_findings_from_failures() {
+    let directory = directory();
+    let code = |arguments: &[&str]| tapetrail(directory.path(), arguments).status.code();
+    assert_eq!(code(&["sql", "-c", "SELECT 1"]), Some(0), "a lake that is not there is empty");
+    assert_eq!(code(&["sql", "-c", "SELECT 1 / 0"]), Some(2));
+    fs::write(directory.path().join("good.ndjson"), webhooks(2)).unwrap();
+    fs::write(directory.path().join("bad.ndjson"), "{\"noticeId\": 7}\n").unwrap();
+    assert_eq!(code(&["check", "--stream", "webhooks", "good.ndjson"]), Some(0));
+    assert_eq!(code(&["check", "--stream", "webhooks", "bad.ndjson"]), Some(1));
+    assert_eq!(code(&["check", "--stream", "webhooks", "none.ndjson"]), Some(2));
+}
