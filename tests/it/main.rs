@@ -1,6 +1,7 @@
 //! Tests of the program that need no broker: one binary, one module per concern.
 
 mod cli;
+mod breakage;
 mod crash;
 mod faulty_store;
 mod fencing;
