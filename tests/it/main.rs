@@ -7,4 +7,5 @@ mod fencing;
 mod lake;
 mod layout;
 mod rooms;
+mod secrets;
 mod unavailable_store;
