@@ -4,7 +4,6 @@
 //! into a new lake, and, where `kcat` is installed, lets `kcat -C -e` drain the same topic into `/dev/null`: the
 //! least that any consumer of this broker on this machine can take. Prints one line for each round.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,8 +14,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 
-const APPS: u64 = 40;
-const CALLS_PER_SESSION: u64 = 5;
+mod messages;
+use messages::{CALLS_PER_SESSION, api_call};
 
 fn main() {
     let Ok(brokers) = std::env::var("TAPETRAIL_TEST_BROKERS") else {
@@ -40,6 +39,7 @@ fn main() {
     for round in 0..rounds {
         let lake = dir.path().join(format!("lake-{round}"));
         let cost = measure(consume(&brokers, &topic, dir.path(), &lake));
+        assert_eq!(rows(&lake), messages, "every message is a row of the lake");
         print("tapetrail", messages, bytes, &cost);
         best_of_us = best_of_us.min(cost.elapsed.as_secs_f64());
         if round == 0 {
@@ -124,81 +124,6 @@ fn fill(brokers: &str, topic: &str, messages: u64, partitions: u64) -> u64 {
     bytes
 }
 
-/// Writes call `n`: acquire, start, two queries and a stop for each session in turn.
-fn api_call(out: &mut String, n: u64) {
-    let session = n / CALLS_PER_SESSION;
-    let app = session % APPS;
-    // Scattered bits, so that ids compress no better than real ones do.
-    let noise = (session + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let at = 1_795_132_800_000 + session * 3 + (n % CALLS_PER_SESSION) * 60_000;
-    let base = format!(
-        "/v1/apps/{:016x}{:016x}/cloud_recording",
-        app * 0x1234_5678_9abc,
-        app ^ 0xfeed_beef
-    );
-    let resource = format!(
-        "{noise:016x}{:016x}{:016x}",
-        noise.rotate_left(13),
-        noise.rotate_left(29)
-    );
-    let resource = format!("JyvK8nXHuV1BE64GDkAaBG{resource}");
-    let sid = format!(
-        "{:016x}{:016x}",
-        noise.rotate_left(41),
-        noise.rotate_left(7)
-    );
-    let uid = 100_000 + session % 900_000;
-    let (path, method, body, answer) = match n % CALLS_PER_SESSION {
-        0 => (
-            "acquire".to_string(),
-            "POST",
-            format!(
-                r#"{{"cname":"class-{session}","uid":"{uid}","clientRequest":{{"scene":0,"resourceExpiredHour":24,"region":"AP"}}}}"#
-            ),
-            format!(r#"{{"resourceId":"{resource}","cname":"class-{session}","uid":"{uid}"}}"#),
-        ),
-        1 => (
-            format!("resourceid/{resource}/mode/mix/start"),
-            "POST",
-            format!(
-                r#"{{"cname":"class-{session}","uid":"{uid}","clientRequest":{{"token":"006{sid}IAB{resource}","recordingConfig":{{"channelType":1,"streamTypes":2,"maxIdleTime":120,"transcodingConfig":{{"width":1280,"height":720,"fps":15,"bitrate":1130,"mixedVideoLayout":1}}}},"recordingFileConfig":{{"avFileType":["hls","mp4"]}},"storageConfig":{{"vendor":{},"region":3,"bucket":"recordings-{app}","accessKey":"LTAI5t{:012x}","secretKey":"Qk{sid}","fileNamePrefix":["calls","2026","11"]}}}}}}"#,
-                1 + session % 2,
-                app * 0x77_7777
-            ),
-            format!(
-                r#"{{"resourceId":"{resource}","sid":"{sid}","cname":"class-{session}","uid":"{uid}"}}"#
-            ),
-        ),
-        4 => (
-            format!("resourceid/{resource}/sid/{sid}/mode/mix/stop"),
-            "POST",
-            format!(
-                r#"{{"cname":"class-{session}","uid":"{uid}","clientRequest":{{"async_stop":false}}}}"#
-            ),
-            format!(
-                r#"{{"resourceId":"{resource}","sid":"{sid}","serverResponse":{{"fileListMode":"json","fileList":[{{"fileName":"calls/2026/11/{sid}_class-{session}.m3u8","uid":"0","mixedAllUser":true,"isPlayable":true,"sliceStartTime":{at}}}],"uploadingStatus":"uploaded"}}}}"#
-            ),
-        ),
-        _ => (
-            format!("resourceid/{resource}/sid/{sid}/mode/mix/query"),
-            "GET",
-            "null".to_string(),
-            format!(
-                r#"{{"resourceId":"{resource}","sid":"{sid}","cname":"class-{session}","uid":"{uid}","serverResponse":{{"fileListMode":"json","fileList":[{{"fileName":"calls/2026/11/{sid}_class-{session}.m3u8","uid":"0","mixedAllUser":true,"isPlayable":true,"sliceStartTime":{at}}}],"status":5,"sliceStartTime":{at}}}}}"#
-            ),
-        ),
-    };
-    let answered = at + 150 + noise % 400;
-    write!(
-        out,
-        r#"{{"event_id":"{noise:016x}-{n}","requested_at":{at},"responded_at":{answered},"request":{{"method":"{method}","url":"https://api.agora.io{base}/{path}","headers":{{"Content-Type":"application/json"}},"body":{body}}},"response":{{"status":200,"body":{answer}}},"caller":{{"service":"classroom-api","host":"classroom-api-{}","region":"ap-southeast-1","environment":"production","version":"4.{}.0","trace_id":"{:016x}","attempt":1}},"context":{{"user_region":"SG"}}}}"#,
-        session % 12,
-        session / 400_000,
-        noise.rotate_left(17)
-    )
-    .expect("a string takes all");
-}
-
 fn consume(brokers: &str, topic: &str, dir: &Path, lake: &Path) -> Command {
     let config = dir.join("consume.toml");
     let group = lake.file_name().expect("a name").to_string_lossy();
@@ -281,6 +206,24 @@ fn print(name: &str, messages: u64, bytes: u64, cost: &Cost) {
         cost.cpu.as_secs_f64() * 1e6 / messages as f64,
         cost.peak_bytes as f64 / 1e6,
     );
+}
+
+/// Adds up the rows of all files that the log names.
+fn rows(lake: &Path) -> u64 {
+    let versions = glob::glob(&format!("{}/api_calls/_delta_log/*.json", lake.display()));
+    let versions = versions.expect("a pattern").filter_map(Result::ok);
+    let texts = versions.map(|path| std::fs::read_to_string(path).expect("a version"));
+    texts
+        .map(|text| text.lines().map(rows_of_action).sum::<u64>())
+        .sum()
+}
+
+fn rows_of_action(line: &str) -> u64 {
+    let action: serde_json::Value = serde_json::from_str(line).expect("an action");
+    action["add"]["stats"].as_str().map_or(0, |stats| {
+        let stats: serde_json::Value = serde_json::from_str(stats).expect("statistics");
+        stats["numRecords"].as_u64().expect("a number of rows")
+    })
 }
 
 fn parquet_bytes(lake: &Path) -> u64 {

@@ -154,10 +154,10 @@ impl Intake {
                 Some(content.to_string()),
             ),
         };
-        if left.dead == 0 || !is_dead_only {
-            if let Ok(text) = readable {
-                self.take_text(rows, origin, &message, text, signature);
-            }
+        if (left.dead == 0 || !is_dead_only)
+            && let Ok(text) = readable
+        {
+            self.take_text(rows, origin, &message, text, signature);
         }
         left
     }

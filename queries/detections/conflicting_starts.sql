@@ -261,14 +261,9 @@ faults AS (
                 )
             END,
             CASE
-                WHEN session_beliefs.vendor_name
-                    <> coalesce(
-                        session_landings.vendor_name,
-                        CASE
-                            WHEN conflicts.losing['outcome'] = 'ok' THEN conflicts.losing['vendor_name']
-                            ELSE conflicts.winning['vendor_name']
-                        END
-                    )
+                WHEN conflicts.losing['outcome'] <> 'ok'
+                    AND session_beliefs.vendor_name
+                        <> coalesce(session_landings.vendor_name, conflicts.winning['vendor_name'])
                     THEN concat(
                         ' The customer''s record of sid ', conflicts.sid, ' names ', session_beliefs.vendor_name,
                         ', which is wrong.'
@@ -288,7 +283,8 @@ faults AS (
         ) AS items,
         conflicts.losing_start_id
     FROM conflicts
-    LEFT JOIN session_beliefs ON session_beliefs.sid = conflicts.sid
+    -- Believed is what the record of the first session says, actual where the other one's files went.
+    LEFT JOIN session_beliefs ON session_beliefs.sid = conflicts.winning['sid']
     LEFT JOIN session_landings ON session_landings.sid = conflicts.sid
 )
 

@@ -24,116 +24,140 @@
 -- [columns]
 -- start_id = { type = "string", doc = "start_id of the accepted start" }
 -- ---
-WITH contested AS (
-    -- Channels that never disagree on storage, or where no start failed, drop out here.
+WITH attempts AS (
     SELECT
         app_id,
         cname,
-        array_agg(
-            named_struct(
-                'start_id', start_id, 'uid', uid, 'sid', sid, 'outcome', outcome, 'http_status', http_status,
-                'code', code, 'reason_text', reason_text, 'error', error, 'requested_at', requested_at,
-                'responded_at', responded_at, 'vendor_name', vendor_name, 'bucket', bucket,
-                'storage_identity', storage_identity, 'storage', storage, 'origin', origin, 'event_ids', event_ids
-            )
-        ) AS starts
+        start_id,
+        uid,
+        sid,
+        outcome,
+        http_status,
+        code,
+        reason_text,
+        error,
+        requested_at,
+        responded_at,
+        vendor_name,
+        bucket,
+        storage_identity,
+        storage,
+        origin,
+        event_ids
     FROM starts
     WHERE storage_identity IS NOT NULL
         AND outcome IN ('ok', 'already_running', 'rejected', 'indeterminate')
-    GROUP BY app_id, cname
-    HAVING min(storage_identity) <> max(storage_identity)
-        AND bool_or(outcome IN ('rejected', 'indeterminate'))
-        AND bool_or(outcome = 'ok')
 ),
 
 recovered AS (
-    -- For each failed start the first success after it. Its id must stay in use below: DataFusion 55 takes app
-    -- and channel for unique even after `unnest` and would drop a grouping column that nothing reads.
+    -- For each failed start the first success after it.
     SELECT
-        app_id,
-        cname,
-        failed['start_id'] AS failed_id,
-        first_value(failed) AS failed,
-        first_value(next ORDER BY next['requested_at'], next['start_id']) AS next
-    FROM (
-        SELECT app_id, cname, failed, unnest(others) AS next
-        FROM (
-            SELECT app_id, cname, starts AS others, unnest(starts) AS failed
-            FROM contested
-        )
-        WHERE failed['outcome'] IN ('rejected', 'indeterminate')
-    )
-    WHERE next['outcome'] IN ('ok', 'already_running')
-        AND next['requested_at'] >= failed['requested_at']
-        AND next['requested_at'] - failed['requested_at']
+        failed.app_id,
+        failed.cname,
+        failed.start_id AS failed_id,
+        first_value(next.start_id ORDER BY next.requested_at, next.start_id) AS next_id
+    FROM attempts AS failed
+    INNER JOIN attempts AS next
+        ON next.app_id = failed.app_id
+        AND next.cname = failed.cname
+        AND next.requested_at >= failed.requested_at
+        AND next.requested_at - failed.requested_at
             <= greatest($window, arrow_cast(300000000, 'Duration(Microsecond)'))
-    GROUP BY app_id, cname, failed['start_id']
+    WHERE failed.outcome IN ('rejected', 'indeterminate')
+        AND next.outcome IN ('ok', 'already_running')
+    GROUP BY failed.app_id, failed.cname, failed.start_id
 ),
 
 switches AS (
     SELECT
-        app_id,
-        cname,
-        next['start_id'] AS start_id,
-        first_value(next) AS next,
-        last_value(failed ORDER BY failed['requested_at'], failed_id) AS failed,
-        count(failed_id) AS failures,
+        next.app_id,
+        next.cname,
+        next.start_id,
+        next.uid,
+        next.sid,
+        next.requested_at,
+        next.vendor_name,
+        next.bucket,
+        next.storage,
+        next.origin,
+        array_to_string(next.event_ids, chr(31)) AS event_ids,
+        count(*) AS failures,
+        last_value(failed.outcome ORDER BY failed.requested_at, failed.start_id) AS failed_outcome,
+        last_value(failed.http_status ORDER BY failed.requested_at, failed.start_id) AS failed_http_status,
+        last_value(failed.code ORDER BY failed.requested_at, failed.start_id) AS failed_code,
+        last_value(failed.reason_text ORDER BY failed.requested_at, failed.start_id) AS failed_reason_text,
+        last_value(failed.error ORDER BY failed.requested_at, failed.start_id) AS failed_error,
+        max(failed.requested_at) AS failed_at,
+        last_value(failed.responded_at ORDER BY failed.requested_at, failed.start_id) AS failed_responded_at,
+        last_value(failed.vendor_name ORDER BY failed.requested_at, failed.start_id) AS failed_vendor_name,
+        last_value(failed.storage ORDER BY failed.requested_at, failed.start_id) AS failed_storage,
+        last_value(failed.origin ORDER BY failed.requested_at, failed.start_id) AS failed_origin,
         array_agg(
-            named_struct('at', failed['requested_at'], 'event_ids', failed['event_ids'])
-            ORDER BY failed['requested_at'], failed_id
+            named_struct('at', failed.requested_at, 'event_ids', failed.event_ids)
+            ORDER BY failed.requested_at, failed.start_id
         ) AS items
     FROM recovered
-    WHERE next['outcome'] = 'ok'
-        AND next['storage_identity'] <> failed['storage_identity']
-    GROUP BY app_id, cname, next['start_id']
+    INNER JOIN attempts AS failed
+        ON failed.app_id = recovered.app_id
+        AND failed.cname = recovered.cname
+        AND failed.start_id = recovered.failed_id
+    INNER JOIN attempts AS next
+        ON next.app_id = recovered.app_id
+        AND next.cname = recovered.cname
+        AND next.start_id = recovered.next_id
+    WHERE next.outcome = 'ok'
+        AND next.storage_identity <> failed.storage_identity
+    GROUP BY
+        next.app_id, next.cname, next.start_id, next.uid, next.sid, next.requested_at, next.vendor_name, next.bucket,
+        next.storage, next.origin, array_to_string(next.event_ids, chr(31))
 ),
 
 faults AS (
     SELECT
         CASE
-            WHEN switches.failed['vendor_name'] = switches.next['vendor_name'] THEN 'low'
-            WHEN session_beliefs.vendor_name = switches.failed['vendor_name'] THEN 'high'
+            WHEN switches.failed_vendor_name = switches.vendor_name THEN 'low'
+            WHEN session_beliefs.vendor_name = switches.failed_vendor_name THEN 'high'
             ELSE 'medium'
         END AS severity,
-        switches.failed['outcome'] AS variant,
+        switches.failed_outcome AS variant,
         switches.app_id,
         switches.cname,
-        switches.next['uid'] AS uid,
-        array_remove_all(make_array(coalesce(switches.next['sid'], '')), '') AS sids,
+        switches.uid AS uid,
+        array_remove_all(make_array(coalesce(switches.sid, '')), '') AS sids,
         CASE
             WHEN session_beliefs.vendor_name IS NOT NULL THEN session_beliefs.vendor_name
-            ELSE switches.next['vendor_name']
+            ELSE switches.vendor_name
         END AS expected_vendor,
         CASE
             WHEN session_beliefs.vendor_name IS NOT NULL THEN session_beliefs.bucket
-            ELSE switches.next['bucket']
+            ELSE switches.bucket
         END AS expected_bucket,
         CASE
             WHEN session_landings.sid IS NOT NULL THEN session_landings.vendor_name
-            ELSE switches.next['vendor_name']
+            ELSE switches.vendor_name
         END AS actual_vendor,
         CASE
             WHEN session_landings.sid IS NOT NULL THEN session_landings.bucket
-            ELSE switches.next['bucket']
+            ELSE switches.bucket
         END AS actual_bucket,
         CASE
-            WHEN switches.next['requested_at'] < switches.failed['responded_at'] THEN 'race'
-            WHEN switches.next['origin'] <> ''
-                AND switches.failed['origin'] <> ''
-                AND switches.next['origin'] <> switches.failed['origin'] THEN 'environment_switching'
+            WHEN switches.requested_at < switches.failed_responded_at THEN 'race'
+            WHEN switches.origin <> ''
+                AND switches.failed_origin <> ''
+                AND switches.origin <> switches.failed_origin THEN 'environment_switching'
             ELSE 'fallback'
         END AS root_cause,
         concat(
-            'At ', to_char(switches.failed['requested_at'], '%Y-%m-%d %H:%M:%S%.3f'), ' UTC a start of channel ',
-            switches.cname, ' into ', switches.failed['storage'],
+            'At ', to_char(switches.failed_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC a start of channel ',
+            switches.cname, ' into ', switches.failed_storage,
             CASE
-                WHEN switches.failed['http_status'] IS NULL
-                    THEN concat(' got no answer', coalesce(concat(' (', switches.failed['error'], ')'), ''))
+                WHEN switches.failed_http_status IS NULL
+                    THEN concat(' got no answer', coalesce(concat(' (', switches.failed_error, ')'), ''))
                 ELSE concat(
-                    CASE WHEN switches.failed['outcome'] = 'rejected' THEN ' was rejected' ELSE ' ended without a known outcome' END,
-                    ' (HTTP ', switches.failed['http_status'],
-                    CASE WHEN switches.failed['code'] IS NOT NULL THEN concat(' code ', switches.failed['code']) END,
-                    CASE WHEN switches.failed['reason_text'] IS NOT NULL THEN concat(': ', switches.failed['reason_text']) END,
+                    CASE WHEN switches.failed_outcome = 'rejected' THEN ' was rejected' ELSE ' ended without a known outcome' END,
+                    ' (HTTP ', switches.failed_http_status,
+                    CASE WHEN switches.failed_code IS NOT NULL THEN concat(' code ', switches.failed_code) END,
+                    CASE WHEN switches.failed_reason_text IS NOT NULL THEN concat(': ', switches.failed_reason_text) END,
                     ')'
                 )
             END,
@@ -143,26 +167,26 @@ faults AS (
             END,
             '; ',
             (
-                arrow_cast(switches.next['requested_at'], 'Int64')
-                - arrow_cast(switches.failed['requested_at'], 'Int64')
+                arrow_cast(switches.requested_at, 'Int64')
+                - arrow_cast(switches.failed_at, 'Int64')
             ) / 1000,
-            ' ms later a start into ', switches.next['storage'], ' was sent and accepted (sid ',
-            switches.next['sid'], '). ',
+            ' ms later a start into ', switches.storage, ' was sent and accepted (sid ',
+            switches.sid, '). ',
             CASE
                 WHEN session_beliefs.vendor_name IS NULL
-                    THEN concat('The files go to ', switches.next['storage'], '; no record of the customer says what it believes.')
-                WHEN session_beliefs.vendor_name = switches.next['vendor_name']
+                    THEN concat('The files go to ', switches.storage, '; no record of the customer says what it believes.')
+                WHEN session_beliefs.vendor_name = switches.vendor_name
                     THEN concat('The customer''s record names ', session_beliefs.vendor_name, ', as the accepted start does.')
                 ELSE concat(
                     'The customer''s record names ', session_beliefs.vendor_name, ', but the files go to ',
-                    switches.next['storage'], '.'
+                    switches.storage, '.'
                 )
             END
         ) AS explanation,
         array_concat(
             switches.items,
             make_array(
-                named_struct('at', switches.next['requested_at'], 'event_ids', switches.next['event_ids']),
+                named_struct('at', switches.requested_at, 'event_ids', string_to_array(switches.event_ids, chr(31))),
                 named_struct(
                     'at', coalesce(session_beliefs.vendor_at, session_beliefs.last_at),
                     'event_ids', make_array(session_beliefs.event_id)
@@ -172,8 +196,8 @@ faults AS (
         ) AS items,
         switches.start_id
     FROM switches
-    LEFT JOIN session_beliefs ON session_beliefs.sid = switches.next['sid']
-    LEFT JOIN session_landings ON session_landings.sid = switches.next['sid']
+    LEFT JOIN session_beliefs ON session_beliefs.sid = switches.sid
+    LEFT JOIN session_landings ON session_landings.sid = switches.sid
 )
 
 SELECT

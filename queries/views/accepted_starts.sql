@@ -30,41 +30,47 @@
 -- ---
 SELECT
     accepted.sid,
-    accepted.start['app_id'] AS app_id,
-    accepted.start['cname'] AS cname,
-    accepted.start['uid'] AS uid,
-    accepted.start['mode'] AS mode,
-    accepted.start['resource_id'] AS resource_id,
-    accepted.start['start_id'] AS start_id,
-    accepted.start['event_ids'] AS event_ids,
-    accepted.start['requested_at'] AS requested_at,
-    accepted.start['responded_at'] AS responded_at,
-    accepted.start['vendor_name'] AS vendor_name,
-    accepted.start['bucket'] AS bucket,
-    accepted.start['prefix'] AS prefix,
-    accepted.start['storage_identity'] AS storage_identity,
-    accepted.start['storage'] AS storage,
-    accepted.start['origin'] AS origin,
-    least(session_ends.ended_at, accepted.start['expires_at']) AS ended_at,
+    accepted.app_id,
+    accepted.cname,
+    accepted.uid,
+    accepted.mode,
+    accepted.resource_id,
+    accepted.start_id,
+    string_to_array(accepted.event_ids, chr(31)) AS event_ids,
+    accepted.requested_at,
+    accepted.responded_at,
+    accepted.vendor_name,
+    accepted.bucket,
+    accepted.prefix,
+    accepted.storage_identity,
+    accepted.storage,
+    accepted.origin,
+    least(session_ends.ended_at, accepted.expires_at) AS ended_at,
     CASE
-        WHEN session_ends.ended_at <= coalesce(accepted.start['expires_at'], session_ends.ended_at)
+        WHEN session_ends.ended_at <= coalesce(accepted.expires_at, session_ends.ended_at)
             THEN session_ends.ended_by
-        WHEN accepted.start['expires_at'] IS NOT NULL THEN 'expiry'
+        WHEN accepted.expires_at IS NOT NULL THEN 'expiry'
     END AS ended_by,
     session_ends.stop_requested_at
 FROM (
     SELECT
         sid,
-        first_value(
-            named_struct(
-                'app_id', app_id, 'cname', cname, 'uid', uid, 'mode', mode, 'resource_id', resource_id,
-                'start_id', start_id, 'event_ids', event_ids, 'requested_at', requested_at,
-                'responded_at', responded_at, 'vendor_name', vendor_name, 'bucket', bucket, 'prefix', prefix,
-                'storage_identity', storage_identity, 'storage', storage, 'origin', origin,
-                'expires_at', expires_at
-            )
-            ORDER BY requested_at, start_id
-        ) AS start
+        first_value(app_id ORDER BY requested_at, start_id) AS app_id,
+        first_value(cname ORDER BY requested_at, start_id) AS cname,
+        first_value(uid ORDER BY requested_at, start_id) AS uid,
+        first_value(mode ORDER BY requested_at, start_id) AS mode,
+        first_value(resource_id ORDER BY requested_at, start_id) AS resource_id,
+        first_value(start_id ORDER BY requested_at, start_id) AS start_id,
+        first_value(array_to_string(event_ids, chr(31)) ORDER BY requested_at, start_id) AS event_ids,
+        first_value(requested_at ORDER BY requested_at, start_id) AS requested_at,
+        first_value(responded_at ORDER BY requested_at, start_id) AS responded_at,
+        first_value(vendor_name ORDER BY requested_at, start_id) AS vendor_name,
+        first_value(bucket ORDER BY requested_at, start_id) AS bucket,
+        first_value(prefix ORDER BY requested_at, start_id) AS prefix,
+        first_value(storage_identity ORDER BY requested_at, start_id) AS storage_identity,
+        first_value(storage ORDER BY requested_at, start_id) AS storage,
+        first_value(origin ORDER BY requested_at, start_id) AS origin,
+        first_value(expires_at ORDER BY requested_at, start_id) AS expires_at
     FROM starts
     WHERE outcome = 'ok' AND sid IS NOT NULL
     GROUP BY sid

@@ -66,7 +66,7 @@ FROM (
             FILTER (WHERE vendor_name IS NOT NULL) AS vendor_event_id,
         last_value(event_id ORDER BY version_at, received_at, position) AS last_event_id,
         last_value(coalesce(change, '') ORDER BY version_at, received_at, position) AS last_change,
-        array_agg(event_id ORDER BY version_at, received_at, position) AS versions
+        array_agg(arrow_cast(event_id, 'Utf8') ORDER BY version_at, received_at, position) AS versions
     FROM record_versions
     GROUP BY record_id
 )

@@ -29,7 +29,7 @@ WITH matched AS (
     SELECT
         believed.record_id,
         coalesce(
-            first_value(believed.sid),
+            min(believed.sid),
             first_value(
                 accepted_starts.sid
                 ORDER BY
@@ -40,18 +40,22 @@ WITH matched AS (
             )
         ) AS sid,
         CASE
-            WHEN first_value(believed.sid) IS NOT NULL THEN 'sid'
+            WHEN min(believed.sid) IS NOT NULL THEN 'sid'
             WHEN bool_or(accepted_starts.resource_id = believed.resource_id) THEN 'resource_id'
             ELSE 'channel'
         END AS matched_by,
-        first_value(
-            named_struct(
-                'app_id', believed.app_id, 'cname', believed.cname, 'uid', believed.uid,
-                'vendor_name', believed.vendor_name, 'bucket', believed.bucket, 'prefix', believed.prefix,
-                'url', believed.url, 'status', believed.status, 'first_at', believed.first_at,
-                'last_at', believed.last_at, 'vendor_at', believed.vendor_at, 'event_id', believed.event_id
-            )
-        ) AS belief
+        min(believed.app_id) AS app_id,
+        min(believed.cname) AS cname,
+        min(believed.uid) AS uid,
+        min(believed.vendor_name) AS vendor_name,
+        min(believed.bucket) AS bucket,
+        min(believed.prefix) AS prefix,
+        min(believed.url) AS url,
+        min(believed.status) AS status,
+        min(believed.first_at) AS first_at,
+        min(believed.last_at) AS last_at,
+        min(believed.vendor_at) AS vendor_at,
+        min(believed.event_id) AS event_id
     FROM believed
     LEFT JOIN accepted_starts
         ON accepted_starts.cname = CASE WHEN believed.sid IS NULL THEN believed.cname END
@@ -65,32 +69,26 @@ WITH matched AS (
 
 SELECT
     sid,
-    best['matched_by'] AS matched_by,
-    best['record_id'] AS record_id,
-    best['belief']['app_id'] AS app_id,
-    best['belief']['cname'] AS cname,
-    best['belief']['uid'] AS uid,
-    best['belief']['vendor_name'] AS vendor_name,
-    best['belief']['bucket'] AS bucket,
-    best['belief']['prefix'] AS prefix,
-    best['belief']['url'] AS url,
-    best['belief']['status'] AS status,
-    best['belief']['first_at'] AS first_at,
-    best['belief']['last_at'] AS last_at,
-    best['belief']['vendor_at'] AS vendor_at,
-    best['belief']['event_id'] AS event_id
+    first_value(matched_by ORDER BY rank, last_at DESC, record_id) AS matched_by,
+    first_value(record_id ORDER BY rank, last_at DESC, record_id) AS record_id,
+    first_value(app_id ORDER BY rank, last_at DESC, record_id) AS app_id,
+    first_value(cname ORDER BY rank, last_at DESC, record_id) AS cname,
+    first_value(uid ORDER BY rank, last_at DESC, record_id) AS uid,
+    first_value(vendor_name ORDER BY rank, last_at DESC, record_id) AS vendor_name,
+    first_value(bucket ORDER BY rank, last_at DESC, record_id) AS bucket,
+    first_value(prefix ORDER BY rank, last_at DESC, record_id) AS prefix,
+    first_value(url ORDER BY rank, last_at DESC, record_id) AS url,
+    first_value(status ORDER BY rank, last_at DESC, record_id) AS status,
+    first_value(first_at ORDER BY rank, last_at DESC, record_id) AS first_at,
+    first_value(last_at ORDER BY rank, last_at DESC, record_id) AS last_at,
+    first_value(vendor_at ORDER BY rank, last_at DESC, record_id) AS vendor_at,
+    first_value(event_id ORDER BY rank, last_at DESC, record_id) AS event_id
 FROM (
+    -- A row that names the session before one that fits it, one that names a vendor before one that does not.
     SELECT
-        sid,
-        first_value(
-            named_struct('matched_by', matched_by, 'record_id', record_id, 'belief', belief)
-            ORDER BY
-                matched_by = 'sid' DESC,
-                belief['vendor_name'] IS NOT NULL DESC,
-                belief['last_at'] DESC,
-                record_id
-        ) AS best
+        *,
+        CASE WHEN matched_by = 'sid' THEN 0 ELSE 2 END + CASE WHEN vendor_name IS NOT NULL THEN 0 ELSE 1 END AS rank
     FROM matched
-    WHERE sid IS NOT NULL
-    GROUP BY sid
 )
+WHERE sid IS NOT NULL
+GROUP BY sid

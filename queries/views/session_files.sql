@@ -31,17 +31,18 @@ SELECT
     vendor_name,
     bucket,
     "key",
-    last_write['prefix'] AS prefix,
-    last_write['file_name'] AS file_name,
-    last_write['file_type'] AS file_type,
-    last_write['recorded_uid'] AS recorded_uid,
-    last_write['failover_index'] AS failover_index,
-    last_write['region_code'] AS region_code,
-    last_write['size'] AS size,
+    prefix,
+    file_name,
+    file_type,
+    recorded_uid,
+    failover_index,
+    region_code,
+    size,
     first_at,
     last_at,
-    last_write['event_id'] AS event_id
+    event_id
 FROM (
+    -- What the key says is the same in all its events; only the last write says the rest.
     SELECT
         sid,
         cname,
@@ -49,18 +50,20 @@ FROM (
         vendor_name,
         bucket,
         "key",
-        last_value(
-            named_struct(
-                'kind', kind, 'prefix', prefix, 'file_name', file_name, 'file_type', file_type,
-                'recorded_uid', recorded_uid, 'failover_index', failover_index, 'region_code', region_code,
-                'size', size, 'event_id', event_id
-            )
-            ORDER BY sequencer NULLS FIRST, occurred_at NULLS FIRST, kind, event_id
-        ) AS last_write,
+        min(prefix) AS prefix,
+        min(file_name) AS file_name,
+        min(file_type) AS file_type,
+        min(recorded_uid) AS recorded_uid,
+        min(failover_index) AS failover_index,
+        last_value(kind ORDER BY sequencer NULLS FIRST, occurred_at NULLS FIRST, kind, event_id) AS kind,
+        last_value(region_code ORDER BY sequencer NULLS FIRST, occurred_at NULLS FIRST, kind, event_id)
+            AS region_code,
+        last_value(size ORDER BY sequencer NULLS FIRST, occurred_at NULLS FIRST, kind, event_id) AS size,
+        last_value(event_id ORDER BY sequencer NULLS FIRST, occurred_at NULLS FIRST, kind, event_id) AS event_id,
         min(CASE WHEN kind = 'created' THEN occurred_at END) AS first_at,
         max(CASE WHEN kind = 'created' THEN occurred_at END) AS last_at
     FROM storage_events
-    WHERE kind IN ('created', 'removed')
+    WHERE kind IN ('created', 'removed') AND sid IS NOT NULL
     GROUP BY sid, cname, vendor, vendor_name, bucket, "key"
 )
-WHERE sid IS NOT NULL AND last_write['kind'] = 'created'
+WHERE kind = 'created'

@@ -23,8 +23,8 @@ SELECT
     first_value(bucket ORDER BY files DESC, vendor_name, bucket) AS bucket,
     first_value(event_id ORDER BY files DESC, vendor_name, bucket) AS event_id,
     first_value(first_at ORDER BY files DESC, vendor_name, bucket) AS event_at,
-    array_agg(vendor_name ORDER BY files DESC, vendor_name, bucket) AS vendors,
-    array_agg(concat(vendor_name, ':', bucket) ORDER BY files DESC, vendor_name, bucket) AS buckets,
+    array_agg(arrow_cast(vendor_name, 'Utf8') ORDER BY files DESC, vendor_name, bucket) AS vendors,
+    array_agg(arrow_cast(concat(vendor_name, ':', bucket), 'Utf8') ORDER BY files DESC, vendor_name, bucket) AS buckets,
     sum(files) AS files,
     min(first_at) AS first_at,
     max(last_at) AS last_at

@@ -54,34 +54,61 @@
 -- calls                  = { type = "int64", doc = "calls that make up the attempt" }
 -- event_ids              = { type = "strings", doc = "their event ids in order of time" }
 -- ---
-WITH calls AS (
-    -- One row per event id; of a replayed call the replay's row counts.
-    SELECT
+WITH superseded AS (
+    -- Positions that a replay has read again; what it made of them counts.
+    SELECT replay_of AS position
+    FROM api_calls
+    WHERE replay_of IS NOT NULL
+),
+
+calls AS (
+    -- Each call once: a redelivery differs only in where it stood.
+    SELECT DISTINCT
         app_id,
         cname,
         event_id,
-        first_value(
-            named_struct(
-                'uid', uid, 'mode', mode, 'resource_id', resource_id, 'request_hash', request_hash, 'sid', sid,
-                'outcome', outcome, 'http_status', http_status, 'code', code, 'reason_text', reason_text,
-                'error', error, 'requested_at', requested_at, 'responded_at', responded_at, 'vendor', vendor,
-                'vendor_name', vendor_name, 'region', region, 'region_code', region_code, 'bucket', bucket,
-                'endpoint', endpoint, 'prefix', prefix, 'access_key_fingerprint', access_key_fingerprint,
-                'request_host', request_host, 'caller_service', caller_service, 'caller_host', caller_host,
-                'caller_region', caller_region, 'caller_environment', caller_environment,
-                'caller_version', caller_version, 'caller_trace_id', caller_trace_id,
-                'context_user_region', context_user_region, 'context_environment', context_environment,
-                'av_file_types', av_file_types
-            )
-            ORDER BY replay_of IS NOT NULL DESC, received_at DESC, "offset" DESC
-        ) AS call
+        uid,
+        mode,
+        resource_id,
+        request_hash,
+        sid,
+        outcome,
+        http_status,
+        code,
+        reason_text,
+        error,
+        requested_at,
+        responded_at,
+        vendor,
+        vendor_name,
+        region,
+        region_code,
+        bucket,
+        endpoint,
+        prefix,
+        access_key_fingerprint,
+        request_host,
+        caller_service,
+        caller_host,
+        caller_region,
+        caller_environment,
+        caller_version,
+        caller_trace_id,
+        context_user_region,
+        context_environment,
+        array_to_string(av_file_types, ',') AS av_file_types
     FROM api_calls
+    LEFT ANTI JOIN superseded
+        ON superseded.position = CASE
+            WHEN api_calls.replay_of IS NULL THEN concat(
+                topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+            )
+        END
     WHERE operation = 'start'
-    GROUP BY app_id, cname, event_id
 ),
 
 marks AS (
-    SELECT DISTINCT
+    SELECT
         app_id,
         cname,
         resource_id,
@@ -99,164 +126,165 @@ mirrored AS (
         calls.app_id,
         calls.cname,
         calls.event_id,
-        first_value(calls.call) AS call,
-        coalesce(min(marks.requested_at), first_value(calls.call['requested_at'])) AS attempted_at
+        calls.resource_id,
+        calls.request_hash,
+        calls.requested_at,
+        CASE calls.outcome
+            WHEN 'ok' THEN 0
+            WHEN 'already_running' THEN 1
+            WHEN 'conflict' THEN 2
+            WHEN 'indeterminate' THEN 3
+            ELSE 4
+        END AS rank,
+        coalesce(min(marks.requested_at), calls.requested_at) AS attempted_at
     FROM calls
     LEFT JOIN marks
         ON marks.app_id = calls.app_id
         AND marks.cname = calls.cname
-        AND marks.resource_id = calls.call['resource_id']
-        AND marks.request_hash = calls.call['request_hash']
-        AND marks.requested_at <= calls.call['requested_at']
+        AND marks.resource_id = calls.resource_id
+        AND marks.request_hash = calls.request_hash
+        AND marks.requested_at <= calls.requested_at
         AND (
-            marks.requested_at >= calls.call['requested_at'] - INTERVAL '2 seconds'
-            OR (
-                marks.caller_trace_id = calls.call['caller_trace_id']
-                AND marks.request_host <> calls.call['request_host']
-            )
+            marks.requested_at >= calls.requested_at - INTERVAL '2 seconds'
+            OR (marks.caller_trace_id = calls.caller_trace_id AND marks.request_host <> calls.request_host)
         )
-    GROUP BY calls.app_id, calls.cname, calls.event_id
+    GROUP BY
+        calls.app_id, calls.cname, calls.event_id, calls.resource_id, calls.request_hash, calls.requested_at,
+        calls.outcome
 ),
 
 attempts AS (
     SELECT
         app_id,
         cname,
-        call['resource_id'] AS resource_id,
-        call['request_hash'] AS request_hash,
         attempted_at,
-        first_value(event_id ORDER BY call['requested_at'], event_id) AS start_id,
-        first_value(
-            call
-            ORDER BY
-                CASE call['outcome']
-                    WHEN 'ok' THEN 0
-                    WHEN 'already_running' THEN 1
-                    WHEN 'conflict' THEN 2
-                    WHEN 'indeterminate' THEN 3
-                    ELSE 4
-                END,
-                call['requested_at'],
-                event_id
-        ) AS call,
+        first_value(event_id ORDER BY requested_at, event_id) AS start_id,
+        first_value(event_id ORDER BY rank, requested_at, event_id) AS telling_id,
         count(*) AS calls,
-        array_agg(event_id ORDER BY call['requested_at'], event_id) AS event_ids
+        array_agg(arrow_cast(event_id, 'Utf8') ORDER BY requested_at, event_id) AS event_ids
     FROM mirrored
-    GROUP BY app_id, cname, call['resource_id'], call['request_hash'], attempted_at
+    GROUP BY app_id, cname, resource_id, request_hash, attempted_at
 ),
 
 placed AS (
     -- A start without a storageConfig of its own stores where the acquire's startParameter says.
     SELECT
+        attempts.start_id,
         attempts.app_id,
         attempts.cname,
-        attempts.resource_id,
-        attempts.request_hash,
         attempts.attempted_at,
-        attempts.start_id,
-        attempts.call,
         attempts.calls,
         attempts.event_ids,
+        calls.uid,
+        calls.mode,
+        calls.resource_id,
+        calls.request_hash,
+        calls.sid,
+        calls.outcome,
+        calls.http_status,
+        calls.code,
+        calls.reason_text,
+        calls.error,
+        calls.responded_at,
+        calls.caller_service,
+        calls.caller_host,
+        calls.caller_region,
+        calls.caller_environment,
+        calls.caller_version,
+        calls.caller_trace_id,
+        calls.context_user_region,
+        calls.context_environment,
+        calls.av_file_types,
+        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.vendor ELSE calls.vendor END AS vendor,
+        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.vendor_name ELSE calls.vendor_name END AS vendor_name,
+        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.region ELSE calls.region END AS region,
+        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.region_code ELSE calls.region_code END AS region_code,
+        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.bucket ELSE calls.bucket END AS bucket,
+        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.endpoint ELSE calls.endpoint END AS endpoint,
+        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.prefix ELSE calls.prefix END AS prefix,
+        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.access_key_fingerprint ELSE calls.access_key_fingerprint END AS access_key_fingerprint,
         tickets.acquire_id,
         tickets.acquired_at,
         tickets.exclude_resource_ids,
-        tickets.resource_expired_hour,
+        coalesce(tickets.resource_expired_hour, 72) AS resource_expired_hour,
         tickets.recorder_region,
-        tickets.storage_identity AS ticket_storage_identity,
-        CASE
-            WHEN attempts.call['vendor'] IS NULL AND attempts.call['bucket'] IS NULL THEN
-                named_struct(
-                    'vendor', tickets.vendor, 'vendor_name', tickets.vendor_name,
-                    'region', tickets.region, 'region_code', tickets.region_code,
-                    'bucket', tickets.bucket, 'endpoint', tickets.endpoint,
-                    'prefix', tickets.prefix,
-                    'access_key_fingerprint', tickets.access_key_fingerprint
-                )
-            ELSE
-                named_struct(
-                    'vendor', attempts.call['vendor'], 'vendor_name', attempts.call['vendor_name'],
-                    'region', attempts.call['region'], 'region_code', attempts.call['region_code'],
-                    'bucket', attempts.call['bucket'], 'endpoint', attempts.call['endpoint'],
-                    'prefix', attempts.call['prefix'],
-                    'access_key_fingerprint', attempts.call['access_key_fingerprint']
-                )
-        END AS place
+        tickets.storage_identity AS ticket_storage_identity
     FROM attempts
+    INNER JOIN calls
+        ON coalesce(calls.app_id, '') = coalesce(attempts.app_id, '')
+        AND coalesce(calls.cname, '') = coalesce(attempts.cname, '')
+        AND calls.event_id = attempts.telling_id
     LEFT JOIN tickets
-        ON tickets.app_id = attempts.app_id
-        AND tickets.resource_id = attempts.resource_id
+        ON tickets.app_id = calls.app_id
+        AND tickets.resource_id = calls.resource_id
 )
 
 SELECT
     placed.start_id,
     placed.app_id,
     placed.cname,
-    placed.call['uid'] AS uid,
-    placed.call['mode'] AS mode,
+    placed.uid,
+    placed.mode,
     placed.resource_id,
     placed.request_hash,
-    placed.call['sid'] AS sid,
-    placed.call['outcome'] AS outcome,
-    placed.call['http_status'] AS http_status,
-    placed.call['code'] AS code,
-    placed.call['reason_text'] AS reason_text,
-    placed.call['error'] AS error,
+    placed.sid,
+    placed.outcome,
+    placed.http_status,
+    placed.code,
+    placed.reason_text,
+    placed.error,
     placed.attempted_at AS requested_at,
-    placed.call['responded_at'] AS responded_at,
-    placed.place['vendor'] AS vendor,
-    placed.place['vendor_name'] AS vendor_name,
-    placed.place['region'] AS region,
-    placed.place['region_code'] AS region_code,
-    placed.place['bucket'] AS bucket,
-    placed.place['endpoint'] AS endpoint,
-    placed.place['prefix'] AS prefix,
-    placed.place['access_key_fingerprint'] AS access_key_fingerprint,
+    placed.responded_at,
+    placed.vendor,
+    placed.vendor_name,
+    placed.region,
+    placed.region_code,
+    placed.bucket,
+    placed.endpoint,
+    placed.prefix,
+    placed.access_key_fingerprint,
     CASE
-        WHEN placed.place['vendor'] IS NOT NULL THEN
-            concat(
-                placed.place['vendor'], '|', placed.place['region'], '|', placed.place['bucket'], '|',
-                CASE WHEN placed.place['vendor'] = 11 THEN placed.place['endpoint'] END, '|',
-                placed.place['prefix']
-            )
+        WHEN placed.vendor IS NOT NULL THEN concat(
+            placed.vendor, '|', placed.region, '|', placed.bucket, '|',
+            CASE WHEN placed.vendor = 11 THEN placed.endpoint END, '|', placed.prefix
+        )
     END AS storage_identity,
     CASE
-        WHEN placed.place['vendor'] IS NOT NULL THEN
-            concat(
-                coalesce(vendors.vendor_title, concat('vendor ', placed.place['vendor'])),
-                ' bucket ', coalesce(placed.place['bucket'], '(none)'),
-                CASE
-                    WHEN placed.place['region_code'] IS NOT NULL THEN concat(' (', placed.place['region_code'], ')')
-                    WHEN placed.place['vendor'] = 11 AND placed.place['endpoint'] IS NOT NULL
-                        THEN concat(' at ', placed.place['endpoint'])
-                    WHEN placed.place['vendor'] NOT IN (5, 6, 11) AND placed.place['region'] IS NOT NULL
-                        THEN concat(' (region ', placed.place['region'], ')')
-                END,
-                CASE WHEN placed.place['prefix'] <> '' THEN concat(', path ', placed.place['prefix']) END
-            )
+        WHEN placed.vendor IS NOT NULL THEN concat(
+            coalesce(vendors.vendor_title, concat('vendor ', placed.vendor)), ' bucket ',
+            coalesce(placed.bucket, '(none)'),
+            CASE
+                WHEN placed.region_code IS NOT NULL THEN concat(' (', placed.region_code, ')')
+                WHEN placed.vendor = 11 AND placed.endpoint IS NOT NULL THEN concat(' at ', placed.endpoint)
+                WHEN placed.vendor NOT IN (5, 6, 11) AND placed.region IS NOT NULL
+                    THEN concat(' (region ', placed.region, ')')
+            END,
+            CASE WHEN placed.prefix <> '' THEN concat(', path ', placed.prefix) END
+        )
     END AS storage,
-    placed.call['caller_service'] AS caller_service,
-    placed.call['caller_host'] AS caller_host,
-    placed.call['caller_region'] AS caller_region,
-    placed.call['caller_environment'] AS caller_environment,
-    placed.call['caller_version'] AS caller_version,
-    placed.call['caller_trace_id'] AS caller_trace_id,
-    placed.call['context_user_region'] AS context_user_region,
-    placed.call['context_environment'] AS context_environment,
+    placed.caller_service,
+    placed.caller_host,
+    placed.caller_region,
+    placed.caller_environment,
+    placed.caller_version,
+    placed.caller_trace_id,
+    placed.context_user_region,
+    placed.context_environment,
     concat_ws(
-        '/', placed.call['caller_environment'], placed.call['caller_region'], placed.call['context_environment'],
-        placed.call['context_user_region']
+        '/', placed.caller_environment, placed.caller_region, placed.context_environment,
+        placed.context_user_region
     ) AS origin,
-    placed.call['av_file_types'] AS av_file_types,
+    string_to_array(placed.av_file_types, ',') AS av_file_types,
     placed.acquire_id,
     placed.acquired_at,
     placed.exclude_resource_ids,
-    coalesce(placed.resource_expired_hour, 72) AS resource_expired_hour,
-    placed.call['responded_at'] + arrow_cast(
-        arrow_cast(coalesce(placed.resource_expired_hour, 72), 'Int64') * 3600000000, 'Duration(Microsecond)'
+    placed.resource_expired_hour,
+    placed.responded_at + arrow_cast(
+        arrow_cast(placed.resource_expired_hour, 'Int64') * 3600000000, 'Duration(Microsecond)'
     ) AS expires_at,
     placed.recorder_region,
     placed.ticket_storage_identity,
     placed.calls,
     placed.event_ids
 FROM placed
-LEFT JOIN vendors ON vendors.vendor = placed.place['vendor']
+LEFT JOIN vendors ON vendors.vendor = placed.vendor

@@ -24,41 +24,41 @@
 SELECT
     app_id,
     resource_id,
-    ticket['event_id'] AS acquire_id,
-    ticket['requested_at'] AS acquired_at,
-    ticket['exclude_resource_ids'] AS exclude_resource_ids,
-    ticket['resource_expired_hour'] AS resource_expired_hour,
-    ticket['recorder_region'] AS recorder_region,
-    ticket['vendor'] AS vendor,
-    ticket['vendor_name'] AS vendor_name,
-    ticket['region'] AS region,
-    ticket['region_code'] AS region_code,
-    ticket['bucket'] AS bucket,
-    ticket['endpoint'] AS endpoint,
-    ticket['prefix'] AS prefix,
-    ticket['access_key_fingerprint'] AS access_key_fingerprint,
+    acquire_id,
+    acquired_at,
+    string_to_array(exclude_resource_ids, ',') AS exclude_resource_ids,
+    resource_expired_hour,
+    recorder_region,
+    vendor,
+    vendor_name,
+    region,
+    region_code,
+    bucket,
+    endpoint,
+    prefix,
+    access_key_fingerprint,
     CASE
-        WHEN ticket['vendor'] IS NOT NULL THEN
-            concat(
-                ticket['vendor'], '|', ticket['region'], '|', ticket['bucket'], '|',
-                CASE WHEN ticket['vendor'] = 11 THEN ticket['endpoint'] END, '|', ticket['prefix']
-            )
+        WHEN vendor IS NOT NULL THEN
+            concat(vendor, '|', region, '|', bucket, '|', CASE WHEN vendor = 11 THEN endpoint END, '|', prefix)
     END AS storage_identity
 FROM (
+    -- A ticket comes from one acquire; of rows that repeat it any is as good, so the least value of each column is.
     SELECT
         app_id,
         resource_id,
-        first_value(
-            named_struct(
-                'event_id', event_id, 'requested_at', requested_at, 'exclude_resource_ids', exclude_resource_ids,
-                'resource_expired_hour', resource_expired_hour, 'recorder_region', recorder_region,
-                'vendor', start_parameter_vendor, 'vendor_name', start_parameter_vendor_name,
-                'region', start_parameter_region, 'region_code', start_parameter_region_code,
-                'bucket', start_parameter_bucket, 'endpoint', start_parameter_endpoint,
-                'prefix', start_parameter_prefix, 'access_key_fingerprint', start_parameter_access_key_fingerprint
-            )
-            ORDER BY replay_of IS NOT NULL DESC, requested_at, event_id
-        ) AS ticket
+        min(event_id) AS acquire_id,
+        min(requested_at) AS acquired_at,
+        min(array_to_string(exclude_resource_ids, ',')) AS exclude_resource_ids,
+        min(resource_expired_hour) AS resource_expired_hour,
+        min(recorder_region) AS recorder_region,
+        min(start_parameter_vendor) AS vendor,
+        min(start_parameter_vendor_name) AS vendor_name,
+        min(start_parameter_region) AS region,
+        min(start_parameter_region_code) AS region_code,
+        min(start_parameter_bucket) AS bucket,
+        min(start_parameter_endpoint) AS endpoint,
+        min(start_parameter_prefix) AS prefix,
+        min(start_parameter_access_key_fingerprint) AS access_key_fingerprint
     FROM api_calls
     WHERE operation = 'acquire' AND resource_id IS NOT NULL
     GROUP BY app_id, resource_id

@@ -119,6 +119,8 @@ pub fn run(args: ConsumeArgs, mut context: Context) -> Result<Outcome> {
 async fn consume(context: &Context, run: Run) -> Result<Totals> {
     let metrics = Arc::new(Metrics::new());
     let shutdown = CancellationToken::new();
+    // Before anybody can ask.
+    metrics.unready("assignment", "no partitions are assigned yet");
     serve_health(&context.config.consume.http, metrics.clone()).await?;
     stop_on_signal(shutdown.clone())?;
     consume_on_thread(context, run, metrics, shutdown).await

@@ -25,6 +25,31 @@ pub fn derive_event_id(text: &str, ignore: &[&str]) -> String {
     format!("{:032x}", hash(text, ignore))
 }
 
+/// Derives the id of the member at `path`, the one that [`derive_event_id`] gives for its text; none where there is
+/// no such member. For valid JSON only.
+pub fn derive_member_id(text: &str, path: &[&str], ignore: &[&str]) -> Option<String> {
+    let mut scanner = Scanner {
+        text: text.as_bytes(),
+        at: 0,
+        ignore,
+        sum: 0,
+    };
+    for name in path {
+        scanner.enter_member(name)?;
+    }
+    scanner.skip_whitespace();
+    let start = scanner.at;
+    match scanner.value(0, 0) {
+        Some(()) => Some(format!("{:032x}", scanner.sum)),
+        // Nested deeper than is followed.
+        None => {
+            scanner.at = start;
+            let value = scanner.skip_value()?;
+            Some(format!("{:032x}", XxHash3_128::oneshot(value)))
+        }
+    }
+}
+
 fn hash(text: &str, ignore: &[&str]) -> u128 {
     let mut scanner = Scanner {
         text: text.as_bytes(),
@@ -143,8 +168,61 @@ impl<'t> Scanner<'t> {
         Some(())
     }
 
+    /// Goes into the object that begins here, to the value of its member `name`.
+    fn enter_member(&mut self, name: &str) -> Option<()> {
+        self.next_is(b'{').then_some(())?;
+        loop {
+            self.skip_whitespace();
+            let key = self.string()?;
+            self.next_is(b':').then_some(())?;
+            if name.as_bytes() == &*key {
+                return Some(());
+            }
+            self.skip_value()?;
+            self.next_is(b',').then_some(())?;
+        }
+    }
+
+    /// Steps over the value that begins here and returns its text.
+    fn skip_value(&mut self) -> Option<&'t [u8]> {
+        self.skip_whitespace();
+        let start = self.at;
+        let mut open = 0_usize;
+        loop {
+            match self.text.get(self.at)? {
+                b'"' => self.skip_string().map(drop)?,
+                b'{' | b'[' => {
+                    open += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    // The end of what this value is in.
+                    open = open.checked_sub(1)?;
+                    self.at += 1;
+                }
+                _ => self.at += 1,
+            }
+            let is_end = || matches!(self.text.get(self.at), None | Some(b',' | b'}' | b']'));
+            if open == 0 && is_end() {
+                return Some(self.text[start..self.at].trim_ascii_end());
+            }
+        }
+    }
+
     /// Reads the string that begins here, unescaped.
     fn string(&mut self) -> Option<Cow<'t, [u8]>> {
+        let start = self.at;
+        let has_escapes = self.skip_string()?;
+        let end = self.at - 1;
+        if !has_escapes {
+            return Some(Cow::Borrowed(&self.text[start + 1..end]));
+        }
+        let text: String = serde_json::from_slice(&self.text[start..=end]).ok()?;
+        Some(Cow::Owned(text.into_bytes()))
+    }
+
+    /// Steps over the string that begins here and tells whether it has escapes.
+    fn skip_string(&mut self) -> Option<bool> {
         let start = self.at;
         if self.text.get(start) != Some(&b'"') {
             return None;
@@ -160,11 +238,7 @@ impl<'t> Scanner<'t> {
             at += 2;
         }
         self.at = at + 1;
-        if !has_escapes {
-            return Some(Cow::Borrowed(&self.text[start + 1..at]));
-        }
-        let text: String = serde_json::from_slice(&self.text[start..=at]).ok()?;
-        Some(Cow::Owned(text.into_bytes()))
+        Some(has_escapes)
     }
 
     /// Steps over `byte` where it is the next that is no whitespace.
@@ -353,11 +427,24 @@ mod tests {
         #[test]
         fn nothing_panics(text in r#"[\[\]{}",:\\u0-9a-f ntrue-]{0,40}"#) {
             derive_event_id(&text, DELIVERY_FIELDS);
+            derive_member_id(&text, &["a"], DELIVERY_FIELDS);
         }
 
         #[test]
         fn member_order_and_whitespace_do_not_matter(value in json()) {
             prop_assert!(same(&value.to_string(), &reversed(&value)));
+        }
+
+        #[test]
+        fn a_member_has_the_id_of_its_text(value in json(), before in json(), after in json()) {
+            let wrap = |text: &str| format!(
+                r#" {{ "a{{\"":{before}, "b" : {{"x":[{before}],"\u0062":{text} ,"y":{after}}},"c":{after}}}"#
+            );
+            for text in [value.to_string(), reversed(&value)] {
+                let id = derive_member_id(&wrap(&text), &["b", "b"], DELIVERY_FIELDS);
+                prop_assert_eq!(id, Some(derive_event_id(&text, DELIVERY_FIELDS)));
+                prop_assert_eq!(derive_member_id(&wrap(&text), &["b", "z"], DELIVERY_FIELDS), None);
+            }
         }
 
         #[test]

@@ -21,7 +21,7 @@ use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -308,7 +308,8 @@ fn session(options: &EngineOptions) -> Result<SessionContext> {
     settings.execution.skip_physical_aggregate_schema_check = true;
     settings.sql_parser.collect_spans = true;
     let bytes = usize::try_from(options.memory.as_u64()).unwrap_or(usize::MAX);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED);
+    // First come, first served: a detection has hundreds of operators, and an equal share for each is too little.
+    let pool = TrackConsumersPool::new(GreedyMemoryPool::new(bytes), CONSUMERS_NAMED);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .build_arc()?;

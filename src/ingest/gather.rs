@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::writer::{Done, Job, Portion};
 use crate::clock::Clock;
 use crate::config::{Consume, OnGap};
-use crate::event::{Micros, Stream};
+use crate::event::{Disposition, Micros, Stream};
 use crate::intake::{Intake, Message};
 use crate::lake::commit::{AppId, Range};
 use crate::metrics::Metrics;
@@ -24,6 +24,13 @@ use crate::table::rows::{Origin, Rows};
 
 /// A batch is looked at for its deadline at least this often.
 pub(super) const TICK: Duration = Duration::from_millis(100);
+
+/// After so many reports of a partition's end (one a second, from the thread that carries out seeks), its position
+/// is not one from before a seek any more.
+const ENDS_UNTIL_SETTLED: u32 = 1;
+
+/// Why a gap is legal.
+const NO_MESSAGE: &str = "the broker holds no message at these offsets: transaction markers, aborted transactions or compaction";
 
 /// Everything the polling thread knows.
 pub(super) struct Gathering {
@@ -40,11 +47,17 @@ pub(super) struct Gathering {
     /// For `--stop-at-end`: the offsets that stood at the start.
     pub targets: BTreeMap<TopicPartition, i64>,
     pub assigned_once: bool,
+    /// Reports in a row that the group has settled with us in it.
+    pub member_reports: u32,
     pub totals: Totals,
     /// Partitions that were stopped during this run, each with its sentence.
     pub stopped: BTreeMap<TopicPartition, String>,
     /// A partition was stopped or assigned since the loop looked: it must be paused.
     pub pause_due: bool,
+    /// Ends of partitions were told since the loop looked: positions may have passed markers.
+    pub positions_due: bool,
+    /// Stored offsets of new partitions, which the group is told of: a process may have died before it did.
+    pub group_due: Vec<(TopicPartition, i64)>,
 }
 
 /// What a run did.
@@ -81,6 +94,33 @@ pub(super) struct StreamState {
     outstanding: usize,
     /// A fenced batch was dropped: stored offsets must be read again.
     pub reset_due: bool,
+    /// Rows gathered that the metrics do not know of yet.
+    gathered: RowCounts,
+}
+
+/// Rows by disposition.
+#[derive(Debug, Clone, Copy, Default)]
+struct RowCounts {
+    event: u64,
+    dead: u64,
+    skipped: u64,
+    gap: u64,
+}
+
+impl RowCounts {
+    /// Adds the counts to the metrics.
+    fn tell(self, metrics: &Metrics, stream: Stream) {
+        let counts = [
+            (Disposition::Event, self.event),
+            (Disposition::Dead, self.dead),
+            (Disposition::Skipped, self.skipped),
+            (Disposition::Gap, self.gap),
+        ];
+        for (disposition, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            let labels = [stream.stem(), disposition.as_str()];
+            metrics.rows.with_label_values(&labels).inc_by(count);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -91,6 +131,8 @@ pub(super) struct PartitionState {
     is_first: bool,
     committed: Option<i64>,
     end: Option<End>,
+    /// How often the client told the partition's end since reading began at its present place.
+    ends_heard: u32,
     pub is_stopped: bool,
     /// The three latest trusted event times; the last is the watermark.
     latest: [Micros; 3],
@@ -122,6 +164,7 @@ impl StreamState {
             uncommitted_bytes: 0,
             outstanding: 0,
             reset_due: false,
+            gathered: RowCounts::default(),
         }
     }
 
@@ -141,6 +184,40 @@ impl StreamState {
         );
         next.announces_epoch = true;
         next
+    }
+
+    /// Gathers a gap from where a partition stands up to `to`, and returns where it stood.
+    fn gap(
+        &mut self,
+        at: &TopicPartition,
+        to: i64,
+        reason: &str,
+        detail: &str,
+        clock: &Clock,
+    ) -> i64 {
+        let partition = self.partitions.get_mut(&at.partition);
+        let partition = partition.expect("the caller looked it up");
+        let origin = Origin {
+            topic: self.topic.as_str().into(),
+            partition: Some(at.partition),
+            offset: partition.next,
+            source_id: Some(self.source_id.as_str().into()),
+            ..Origin::default()
+        };
+        self.opened.get_or_insert_with(|| clock.instant());
+        let bytes_before = self.rows.bytes();
+        self.rows.push_gap(&origin, to, reason, detail);
+        self.uncommitted_bytes += self.rows.bytes() - bytes_before;
+        self.gathered.gap += 1;
+        let range = self.ranges.entry(at.partition).or_insert(Range {
+            from: partition.next,
+            to: partition.next,
+            is_first: std::mem::take(&mut partition.is_first),
+            rows: 0,
+        });
+        range.to = to;
+        range.rows += 1;
+        std::mem::replace(&mut partition.next, to)
     }
 
     fn has_uncommitted(&self) -> bool {
@@ -194,15 +271,11 @@ impl Gathering {
                 offset: partition.next,
                 ..origin.clone()
             };
-            let detail = "the broker holds no message at these offsets: transaction markers, aborted transactions or compaction";
             state
                 .rows
-                .push_gap(&from, arrival.offset, "no_message", detail);
+                .push_gap(&from, arrival.offset, "no_message", NO_MESSAGE);
             self.totals.gaps += 1;
-            self.metrics
-                .rows
-                .with_label_values(&[state.stream.stem(), "gap"])
-                .inc();
+            state.gathered.gap += 1;
         }
         let left = self.intake.take(&mut state.rows, &origin, &arrival.message);
         let range = state.ranges.entry(arrival.partition).or_insert(Range {
@@ -225,6 +298,9 @@ impl Gathering {
         self.totals.events += u64::from(left.events);
         self.totals.skipped += u64::from(left.skipped);
         self.totals.dead += u64::from(left.dead);
+        state.gathered.event += u64::from(left.events);
+        state.gathered.skipped += u64::from(left.skipped);
+        state.gathered.dead += u64::from(left.dead);
         if let Some(code) = left.reject {
             let labels = [state.stream.stem(), code.as_str()];
             self.metrics.dead_letters.with_label_values(&labels).inc();
@@ -247,7 +323,8 @@ impl Gathering {
     pub fn tick(&mut self, now: Instant) {
         let commit_bytes = self.settings.commit_bytes.as_u64() as usize;
         for index in 0..self.streams.len() {
-            let state = &self.streams[index];
+            let state = &mut self.streams[index];
+            std::mem::take(&mut state.gathered).tell(&self.metrics, state.stream);
             let is_old = state
                 .opened
                 .is_some_and(|opened| now.duration_since(opened) >= self.settings.commit_interval);
@@ -317,8 +394,11 @@ impl Gathering {
         }
     }
 
-    /// Takes the writers' answers that are there.
+    /// Takes the writers' answers that are there, and tells the group what the lake holds.
     pub fn settle(&mut self, kafka: &dyn Offsets) {
+        if !self.group_due.is_empty() {
+            kafka.commit(&std::mem::take(&mut self.group_due), false);
+        }
         while let Ok(done) = self.done.try_recv() {
             self.on_done(done, kafka, false);
         }
@@ -503,6 +583,7 @@ impl Gathering {
             is_first: stored.is_none(),
             committed: stored,
             end: None,
+            ends_heard: 0,
             is_stopped: false,
             latest: [Micros::MIN; 3],
             messages: self.metrics.messages.with_label_values(&labels),
@@ -571,6 +652,8 @@ impl Gathering {
             Ok(next) => {
                 partition.next = next;
                 self.stopped.remove(&at);
+                self.group_due
+                    .extend(stored.map(|stored| (at.clone(), stored)));
                 Some(next)
             }
             Err(why) => {
@@ -688,6 +771,7 @@ impl Gathering {
                 state.partitions.remove(&at.partition);
             }
         }
+        self.group_due.retain(|(at, _)| !partitions.contains(at));
         for at in partitions {
             self.stopped.remove(at);
             self.metrics.ready(&format!("partition {at}"));
@@ -695,6 +779,20 @@ impl Gathering {
         self.metrics
             .stopped_partitions
             .set(self.stopped.len() as i64);
+    }
+
+    /// Notes that the group has settled. No assignment is made where no partition is left for this member.
+    pub fn note_membership(&mut self, is_member: bool) {
+        self.member_reports = if is_member {
+            self.member_reports + 1
+        } else {
+            0
+        };
+        // Between joining and being given what others hand over, the group looks settled for a moment.
+        if self.member_reports == 2 {
+            self.assigned_once = true;
+            self.metrics.ready("assignment");
+        }
     }
 
     /// Notes the ends of partitions for lag and for `--stop-at-end`.
@@ -707,9 +805,39 @@ impl Gathering {
             if let Some(partition) = state.and_then(|state| state.partitions.get_mut(&at.partition))
             {
                 partition.end = Some(*end);
+                partition.ends_heard += 1;
                 partition.tell(&self.metrics, at);
             }
         }
+        self.positions_due = true;
+    }
+
+    /// Goes past what ends a partition without being a message: transaction markers and aborted messages.
+    ///
+    /// No message comes for them, only the client's position moves. It moves in the order of the messages, so
+    /// everything before it has been taken; but for a moment after a seek it is still the old one.
+    pub fn pass_markers(&mut self, source: &KafkaSource) -> Result<()> {
+        if !std::mem::take(&mut self.positions_due) {
+            return Ok(());
+        }
+        for (at, position) in source.positions()? {
+            let state = self
+                .streams
+                .iter_mut()
+                .find(|state| state.topic == at.topic);
+            let Some(state) = state else { continue };
+            let Some(partition) = state.partitions.get_mut(&at.partition) else {
+                continue;
+            };
+            let is_settled = partition.ends_heard > ENDS_UNTIL_SETTLED;
+            if is_settled && !partition.is_stopped && position > partition.next {
+                let to = position;
+                let from = state.gap(&at, to, "no_message", NO_MESSAGE, &self.clock);
+                tracing::debug!(partition = %at, from, to, "the partition ends in transaction markers");
+                self.totals.gaps += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Says whether every assigned partition has reached the offset that stood at the start.
@@ -722,9 +850,7 @@ impl Gathering {
                         partition: number,
                     };
                     let target = self.targets.get(&at).copied().unwrap_or(0);
-                    // At the end of a partition that ends in transaction markers no message comes any more.
-                    let eof = partition.end.and_then(|end| end.eof).unwrap_or(-1);
-                    partition.is_stopped || partition.next >= target || eof >= target
+                    partition.is_stopped || partition.next >= target
                 })
             })
     }

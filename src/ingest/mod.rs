@@ -26,7 +26,7 @@ use crate::lake::commit::{AppId, Ledger};
 use crate::lake::table::Lake;
 use crate::metrics::Metrics;
 use crate::source::kafka::{
-    Assignee, End, KafkaSource, Offsets, Polled, Start, TopicPartition, timestamp,
+    Assignee, End, KafkaSource, Offsets, Polled, Standing, Start, TopicPartition, timestamp,
 };
 pub use gather::Totals;
 use gather::{Arrival, Gathering, StreamState, TICK};
@@ -58,7 +58,6 @@ pub fn run(
 ) -> Result<Totals> {
     let shared = Arc::new(Shared::default());
     let source = KafkaSource::connect(config, shared.clone())?;
-    metrics.unready("assignment", "no partitions are assigned yet");
     let Some(cluster) = cluster_id(&source, config, shutdown, metrics)? else {
         return Ok(Totals::default());
     };
@@ -109,13 +108,19 @@ pub fn run(
         in_flight: 0,
         targets,
         assigned_once: false,
+        member_reports: 0,
         totals: Totals::default(),
         stopped: BTreeMap::new(),
         pause_due: false,
+        positions_due: false,
+        group_due: Vec::new(),
     });
     source.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
     let outcome = poll_until_done(&source, &shared, run, clock, shutdown);
     let drained = shared.with(|gathering| gathering.drain(&source, |_| true));
+    // Leaving gives the partitions back, the stopped ones, too: what is to be said of them is said now.
+    let (stopped, totals) =
+        shared.with(|gathering| (gathering.stopped.pop_first(), gathering.totals));
     source.leave();
     abandon.cancel();
     outcome?;
@@ -124,12 +129,12 @@ pub fn run(
             "the lake did not take the last batch within consume.drain_timeout; nothing is lost: it is read again at the next start"
         );
     }
-    shared.with(|gathering| match gathering.stopped.first_key_value() {
+    match stopped {
         Some((partition, why)) if run.stop_at_end => {
-            bail!("partition {partition} was not read: {why}")
+            bail!("partition {partition} was not read to its end: {why}")
         }
-        _ => Ok(gathering.totals),
-    })
+        _ => Ok(totals),
+    }
 }
 
 /// The loop of the polling thread.
@@ -151,6 +156,7 @@ fn poll_until_done(
                 gathering.settle(source);
                 gathering.reset_fenced(source)?;
                 gathering.pause_stopped(source)?;
+                gathering.pass_markers(source)?;
                 gathering.tick(now);
                 Ok(run.stop_at_end && gathering.is_at_end())
             })?;
@@ -347,14 +353,15 @@ impl Assignee for Shared {
         });
     }
 
-    fn ends(&self, ends: &[(TopicPartition, End)], is_connected: bool) {
+    fn ends(&self, ends: &[(TopicPartition, End)], standing: Standing) {
         if let Some(gathering) = self.lock().as_mut() {
-            match is_connected {
+            match standing.is_connected {
                 true => gathering.metrics.ready("broker"),
                 false => gathering
                     .metrics
                     .unready("broker", "no broker is connected"),
             }
+            gathering.note_membership(standing.is_member);
             gathering.note_ends(ends);
         }
     }

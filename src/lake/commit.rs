@@ -150,7 +150,7 @@ impl Ledger {
     }
 
     pub fn version(&self) -> u64 {
-        self.table.version().map_or(0, |version| version as u64)
+        self.table.version().unwrap_or(0)
     }
 
     /// Loads the newest version.

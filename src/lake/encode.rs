@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::kernels::partition::partition;
-use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take};
+use arrow::compute::take;
 use arrow::datatypes::{
     DataType, Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType,
 };
@@ -21,6 +21,7 @@ use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::order::order;
 use crate::event::Stream;
 use crate::table::{BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, sort_columns};
 
@@ -86,19 +87,21 @@ fn file_columns(schema: &SchemaRef) -> Vec<usize> {
 }
 
 fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
-    let keys: Vec<SortColumn> = std::iter::once(&PARTITION_COLUMN)
+    let keys: Vec<ArrayRef> = std::iter::once(&PARTITION_COLUMN)
         .chain(sort_columns(stream))
         .chain(&["topic", "partition", "offset", "record_index"])
-        .map(|name| SortColumn {
-            values: Arc::clone(&rows[*name]),
-            options: Some(SortOptions::default()),
-        })
+        .map(|name| Arc::clone(&rows[*name]))
         .collect();
-    let order: UInt32Array = lexsort_to_indices(&keys, None)?;
+    let order = order(&keys)?;
+    let in_order = |column: &ArrayRef| match column.null_count() == column.len() {
+        // Most columns of a batch are empty.
+        true => Ok(Arc::clone(column)),
+        false => take(column, &order, None),
+    };
     let columns = rows
         .columns()
         .iter()
-        .map(|column| take(column, &order, None))
+        .map(in_order)
         .collect::<Result<Vec<ArrayRef>, _>>()?;
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }

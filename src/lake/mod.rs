@@ -1,10 +1,11 @@
 //! The lake: one Delta table per stream. The only room that names `deltalake`.
 //!
-//! [`store`] makes writes durable, [`encode`] makes Parquet files of rows, [`table`] opens tables,
-//! [`commit`] puts files and offsets into one commit. Nothing here knows Kafka.
+//! [`store`] makes writes durable, [`encode`] makes Parquet files of rows in the order that `order` finds,
+//! [`table`] opens tables, [`commit`] puts files and offsets into one commit. Nothing here knows Kafka.
 
 pub mod failpoint;
 pub mod store;
+mod order;
 pub mod encode;
 pub mod table;
 pub mod commit;

@@ -46,16 +46,23 @@ pub trait Assignee: Send + Sync {
     /// Commits or drops the work on these partitions before it returns.
     fn revoke(&self, kafka: &dyn Offsets, partitions: &[TopicPartition]);
 
-    /// Hears the ends of partitions, once a second, and whether any broker answers.
-    fn ends(&self, ends: &[(TopicPartition, End)], is_connected: bool);
+    /// Hears the ends of partitions, once a second, and how the client stands with the brokers.
+    fn ends(&self, ends: &[(TopicPartition, End)], standing: Standing);
+}
+
+/// How the client stands with the brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// At least one broker answers.
+    pub is_connected: bool,
+    /// The group has settled with this member in it, whether partitions fell to it or not.
+    pub is_member: bool,
 }
 
 /// The end of a partition as the client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
     pub high: i64,
-    /// The end that reading has reached, when it is at the end.
-    pub eof: Option<i64>,
 }
 
 /// What can be asked of, and told to, the broker about offsets.
@@ -157,6 +164,22 @@ impl KafkaSource {
         self.consumer.incremental_unassign(&list)?;
         self.consumer.incremental_assign(&list)?;
         Ok(())
+    }
+
+    /// Returns the offset up to which each assigned partition was handed over, transaction markers included.
+    pub fn positions(&self) -> Result<Vec<(TopicPartition, i64)>> {
+        let list = self.consumer.position()?;
+        let placed = list.elements().into_iter().filter_map(|element| {
+            let at = TopicPartition {
+                topic: element.topic().to_string(),
+                partition: element.partition(),
+            };
+            match element.offset() {
+                Offset::Offset(offset) => Some((at, offset)),
+                _ => None,
+            }
+        });
+        Ok(placed.collect())
     }
 
     /// Stops fetching; polls go on serving rebalances.
@@ -341,7 +364,6 @@ impl ClientContext for Rebalancer {
                 let topic = topic.clone();
                 let end = End {
                     high: of_partition.hi_offset,
-                    eof: (of_partition.eof_offset >= 0).then_some(of_partition.eof_offset),
                 };
                 ends.push((TopicPartition { topic, partition }, end));
             }
@@ -350,7 +372,14 @@ impl ClientContext for Rebalancer {
             .brokers
             .values()
             .any(|broker| broker.state == "UP");
-        self.assignee.ends(&ends, is_connected);
+        let is_member = statistics
+            .cgrp
+            .is_some_and(|group| group.state == "up" && group.join_state == "steady");
+        let standing = Standing {
+            is_connected,
+            is_member,
+        };
+        self.assignee.ends(&ends, standing);
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -1,11 +1,15 @@
 //! Column kinds, and the macro that declares a table's row and builders from one list.
+//!
+//! Tables are wide and rows are sparse: an event fills a third of its columns. So a null costs nothing when its row
+//! is pushed: a builder is told the row's number with each value, and fills in the nulls before it then. A column
+//! without any value is never built at all.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Int32Builder, Int64Builder, ListBuilder,
-    StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Int32Builder, Int64Builder, ListBuilder,
+    StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
@@ -16,8 +20,36 @@ pub trait Column: Default {
     type Value<'a>: Default;
 
     fn data_type() -> DataType;
-    fn push(&mut self, value: &Self::Value<'_>);
-    fn finish(&mut self) -> ArrayRef;
+
+    /// Takes the value of the row that has `row` rows before it.
+    fn push(&mut self, row: usize, value: &Self::Value<'_>);
+
+    /// Returns the array of `rows` rows and starts anew.
+    fn finish(&mut self, rows: usize) -> ArrayRef;
+}
+
+/// The two methods of a column over an Arrow builder that can append several nulls.
+macro_rules! push_and_finish {
+    () => {
+        #[inline]
+        fn push(&mut self, row: usize, value: &Self::Value<'_>) {
+            if let Some(value) = value {
+                let missing = row - self.0.len();
+                if missing > 0 {
+                    self.0.append_nulls(missing);
+                }
+                self.0.append_value(*value);
+            }
+        }
+
+        fn finish(&mut self, rows: usize) -> ArrayRef {
+            if self.0.is_empty() {
+                return new_null_array(&Self::data_type(), rows);
+            }
+            self.0.append_nulls(rows - self.0.len());
+            Arc::new(self.0.finish())
+        }
+    };
 }
 
 /// Text. Held as string views, so that sorting a batch moves 16 bytes a value and not the text.
@@ -32,6 +64,15 @@ impl Default for Text {
     }
 }
 
+impl Text {
+    #[inline]
+    fn fill(&mut self, rows: usize) {
+        for _ in self.0.len()..rows {
+            self.0.append_null();
+        }
+    }
+}
+
 impl Column for Text {
     type Value<'a> = Option<Cow<'a, str>>;
 
@@ -39,14 +80,19 @@ impl Column for Text {
         DataType::Utf8View
     }
 
-    fn push(&mut self, value: &Self::Value<'_>) {
-        match value {
-            Some(text) => self.0.append_value(text),
-            None => self.0.append_null(),
+    #[inline]
+    fn push(&mut self, row: usize, value: &Self::Value<'_>) {
+        if let Some(text) = value {
+            self.fill(row);
+            self.0.append_value(text);
         }
     }
 
-    fn finish(&mut self) -> ArrayRef {
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        if self.0.is_empty() {
+            return new_null_array(&Self::data_type(), rows);
+        }
+        self.fill(rows);
         Arc::new(self.0.finish())
     }
 }
@@ -55,6 +101,15 @@ impl Column for Text {
 #[derive(Default)]
 pub struct Names(ListBuilder<StringBuilder>);
 
+impl Names {
+    #[inline]
+    fn fill(&mut self, rows: usize) {
+        for _ in self.0.len()..rows {
+            self.0.append(false);
+        }
+    }
+}
+
 impl Column for Names {
     type Value<'a> = Option<Vec<Cow<'a, str>>>;
 
@@ -62,16 +117,22 @@ impl Column for Names {
         DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
     }
 
-    fn push(&mut self, value: &Self::Value<'_>) {
+    #[inline]
+    fn push(&mut self, row: usize, value: &Self::Value<'_>) {
         if let Some(names) = value {
+            self.fill(row);
             for name in names {
                 self.0.values().append_value(name);
             }
+            self.0.append(true);
         }
-        self.0.append(value.is_some());
     }
 
-    fn finish(&mut self) -> ArrayRef {
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        if self.0.is_empty() {
+            return new_null_array(&Self::data_type(), rows);
+        }
+        self.fill(rows);
         Arc::new(self.0.finish())
     }
 }
@@ -87,13 +148,7 @@ impl Column for Int {
         DataType::Int32
     }
 
-    fn push(&mut self, value: &Self::Value<'_>) {
-        self.0.append_option(*value);
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
-    }
+    push_and_finish!();
 }
 
 /// A 64-bit number.
@@ -107,13 +162,7 @@ impl Column for Long {
         DataType::Int64
     }
 
-    fn push(&mut self, value: &Self::Value<'_>) {
-        self.0.append_option(*value);
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
-    }
+    push_and_finish!();
 }
 
 /// An instant: microseconds since the epoch, UTC.
@@ -132,13 +181,7 @@ impl Column for Time {
         DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
     }
 
-    fn push(&mut self, value: &Self::Value<'_>) {
-        self.0.append_option(*value);
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
-    }
+    push_and_finish!();
 }
 
 /// A UTC date: days since the epoch.
@@ -152,13 +195,7 @@ impl Column for Date {
         DataType::Date32
     }
 
-    fn push(&mut self, value: &Self::Value<'_>) {
-        self.0.append_option(*value);
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
-    }
+    push_and_finish!();
 }
 
 /// True, false or unknown.
@@ -172,13 +209,7 @@ impl Column for Flag {
         DataType::Boolean
     }
 
-    fn push(&mut self, value: &Self::Value<'_>) {
-        self.0.append_option(*value);
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
-    }
+    push_and_finish!();
 }
 
 /// Declares a row, the builders that take it, and the fields of the schema, from one list of columns.
@@ -219,16 +250,16 @@ macro_rules! columns {
                 )+]
             }
 
-            /// Appends one row.
-            pub fn push(&mut self, row: &$row<'_>) {
+            /// Takes the row that has `at` rows before it. A row that is left out is one of nulls.
+            pub fn push(&mut self, at: usize, row: &$row<'_>) {
                 use $crate::table::columns::Column;
-                $( self.$name.push(&row.$name); )+
+                $( self.$name.push(at, &row.$name); )+
             }
 
-            /// Returns the arrays of all rows so far and starts anew.
-            pub fn finish(&mut self) -> Vec<arrow::array::ArrayRef> {
+            /// Returns the arrays of `rows` rows and starts anew.
+            pub fn finish(&mut self, rows: usize) -> Vec<arrow::array::ArrayRef> {
                 use $crate::table::columns::Column;
-                vec![$( self.$name.finish(), )+]
+                vec![$( self.$name.finish(rows), )+]
             }
         }
     };

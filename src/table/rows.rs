@@ -43,6 +43,8 @@ pub struct Origin<'a> {
 }
 
 /// The stream's own part of a row.
+// One at a time, on the stack: a box would be an allocation for each event.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventRow<'a> {
     ApiCall(ApiCallRow<'a>),
@@ -77,6 +79,8 @@ pub struct Remains<'a> {
     pub headers: Option<Cow<'a, str>>,
 }
 
+// There are four of them in a process.
+#[allow(clippy::large_enum_variant)]
 enum EventColumns {
     ApiCalls(ApiCallColumns),
     Webhooks(WebhookColumns),
@@ -151,15 +155,16 @@ impl Rows {
             common.key = Some(Cow::Borrowed(key));
         }
         self.bytes += event.payload.len();
+        let at = self.rows;
         self.push_common(&common);
         match (&mut self.columns, &event.row) {
-            (EventColumns::ApiCalls(columns), EventRow::ApiCall(row)) => columns.push(row),
-            (EventColumns::Webhooks(columns), EventRow::Webhook(row)) => columns.push(row),
+            (EventColumns::ApiCalls(columns), EventRow::ApiCall(row)) => columns.push(at, row),
+            (EventColumns::Webhooks(columns), EventRow::Webhook(row)) => columns.push(at, row),
             (EventColumns::StorageEvents(columns), EventRow::StorageEvent { row, .. }) => {
-                columns.push(row)
+                columns.push(at, row)
             }
             (EventColumns::SessionRecords(columns), EventRow::SessionRecord(row)) => {
-                columns.push(row)
+                columns.push(at, row)
             }
             _ => unreachable!(
                 "a decoder of {} gave an event of another stream",
@@ -190,7 +195,6 @@ impl Rows {
             self.bytes += value.as_ref().map_or(0, |text| text.len());
         }
         self.push_common(&common);
-        self.push_no_event();
     }
 
     /// Appends the trace of a message that means nothing by right.
@@ -206,7 +210,6 @@ impl Rows {
         common.payload = payload.map(Cow::Borrowed);
         self.bytes += payload.map_or(0, str::len);
         self.push_common(&common);
-        self.push_no_event();
     }
 
     /// Appends the trace of offsets `[origin.offset, offset_to)` that hold no message.
@@ -216,17 +219,16 @@ impl Rows {
         common.reason = Some(Cow::Borrowed(reason));
         common.detail = Some(Cow::Borrowed(detail));
         self.push_common(&common);
-        self.push_no_event();
     }
 
     /// Returns the rows so far as one batch in the order of [`super::schema`], and starts anew.
     pub fn finish(&mut self) -> RecordBatch {
-        let mut arrays = self.common.finish();
+        let mut arrays = self.common.finish(self.rows);
         arrays.extend(match &mut self.columns {
-            EventColumns::ApiCalls(columns) => columns.finish(),
-            EventColumns::Webhooks(columns) => columns.finish(),
-            EventColumns::StorageEvents(columns) => columns.finish(),
-            EventColumns::SessionRecords(columns) => columns.finish(),
+            EventColumns::ApiCalls(columns) => columns.finish(self.rows),
+            EventColumns::Webhooks(columns) => columns.finish(self.rows),
+            EventColumns::StorageEvents(columns) => columns.finish(self.rows),
+            EventColumns::SessionRecords(columns) => columns.finish(self.rows),
         });
         self.rows = 0;
         self.bytes = 0;
@@ -255,19 +257,11 @@ impl Rows {
         }
     }
 
+    /// Appends a row of the common columns; those of the stream are null unless they are pushed, too.
     fn push_common(&mut self, row: &CommonRow<'_>) {
-        self.common.push(row);
+        self.common.push(self.rows, row);
         self.rows += 1;
         self.bytes += ROW_BYTES;
-    }
-
-    fn push_no_event(&mut self) {
-        match &mut self.columns {
-            EventColumns::ApiCalls(columns) => columns.push(&ApiCallRow::default()),
-            EventColumns::Webhooks(columns) => columns.push(&WebhookRow::default()),
-            EventColumns::StorageEvents(columns) => columns.push(&StorageEventRow::default()),
-            EventColumns::SessionRecords(columns) => columns.push(&SessionRecordRow::default()),
-        }
     }
 }
 

@@ -162,6 +162,7 @@ fn a_redelivered_event_keeps_its_id() {
     assert_eq!(
         String::from_utf8_lossy(&answer.stdout).trim(),
         "n\n1",
-        "the views see one start"
+        "the views see one start; {}",
+        String::from_utf8_lossy(&answer.stderr)
     );
 }

@@ -88,10 +88,16 @@ impl Lake {
 
     /// Returns the next offset of every partition, as the tables say, by application id.
     pub fn transactions(&self) -> BTreeMap<String, i64> {
-        self.tables
+        let all = self
+            .tables
             .values()
-            .flat_map(|table| table.transactions.clone())
-            .collect()
+            .flat_map(|table| table.transactions.clone());
+        // `<cluster>/<topic>/<partition>@<epoch>`; other ids count other things.
+        let is_offset = |id: &str| {
+            id.rsplit_once('@')
+                .is_some_and(|(_, epoch)| epoch.parse::<u32>().is_ok())
+        };
+        all.filter(|(id, _)| is_offset(id)).collect()
     }
 
     /// Returns the positions that have a row of their own; gaps do not.

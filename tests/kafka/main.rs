@@ -5,7 +5,12 @@
 //! word of `tapetrail verify`. All share one broker, which `broker.sh` starts, unless `TAPETRAIL_TEST_BROKERS`
 //! names one; tests that must stop a broker start another. Run them with `cargo test --test kafka`.
 //!
-//! F1 .. F25 are the faults of the table in `ARCHITECTURE.md`.
+//! The faults, by the names that tests carry:
+//! F1 death before the commit, F2 after it, F3 inside it · F5 a rebalance in the middle of a batch · F6 a zombie ·
+//! F7 two deployments on one lake · F8 two members of one group · F10, F11 poison · F12 brokers down, slow, moved ·
+//! F13 errors of requests · F14 retention passed us · F15 the topic is another one · F16 new partitions ·
+//! F17 redelivery · F18 transactions and compaction · F25 a stop in the middle of a batch.
+//! F4, F9 and F21 to F24 are faults of the store, which `tests/it` makes without a broker.
 
 mod broker;
 mod consumer;
@@ -17,6 +22,7 @@ mod crash;
 mod groups;
 mod holes;
 mod input;
+mod operation;
 mod outage;
 mod security;
 

@@ -70,6 +70,16 @@ impl Producer {
         );
     }
 
+    /// The same with a record time of the caller's, in milliseconds since the epoch.
+    pub fn send_at(&self, topic: &str, partition: i32, message: &Message, at_ms: i64) {
+        let opaque = Box::new(message.event_id.clone());
+        let record: BaseRecord<'_, str, [u8], _> = BaseRecord::with_opaque_to(topic, opaque)
+            .partition(partition)
+            .payload(message.value.as_bytes())
+            .timestamp(at_ms);
+        self.enqueue(record);
+    }
+
     /// Sends any value, a tombstone included; `event_id` is what its row must show.
     pub fn send_raw(
         &self,
@@ -79,11 +89,15 @@ impl Producer {
         event_id: Option<&str>,
         key: Option<&str>,
     ) {
+        let opaque = Box::new(event_id.map(str::to_string));
         let mut record: BaseRecord<'_, str, [u8], _> =
-            BaseRecord::with_opaque_to(topic, Box::new(event_id.map(str::to_string)))
-                .partition(partition);
+            BaseRecord::with_opaque_to(topic, opaque).partition(partition);
         record.payload = value;
         record.key = key;
+        self.enqueue(record);
+    }
+
+    fn enqueue(&self, mut record: BaseRecord<'_, str, [u8], Box<Option<String>>>) {
         while let Err((error, back)) = self.inner.send(record) {
             let is_full = matches!(
                 error,

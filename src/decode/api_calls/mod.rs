@@ -3,6 +3,7 @@
 //! The message is ours to define, so only two things are asked of it: when the call was made and to which URL.
 //! Everything else is read as far as it goes: what is odd is absent, what is unknown stays in the payload.
 
+mod body;
 mod path;
 mod request;
 mod response;
@@ -10,15 +11,15 @@ mod response;
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use self::body::{Apart, Body};
 use self::path::{Operation, Path};
 use self::request::{ClientRequest, RequestBody, Storage};
 use self::response::ResponseBody;
-use super::identity::{DELIVERY_FIELDS, derive_event_id};
+use super::identity::{DELIVERY_FIELDS, derive_event_id, derive_member_id};
 use super::scalar::{Int, Object, Text, lower_case};
 use super::time::Instant;
-use super::{Decoded, Emit, each_element, missing, reject, reject_in};
+use super::{Decoded, Emit, each_element, missing, reject};
 use crate::event::{Reject, RejectCode};
 use crate::table::api_calls::ApiCallRow;
 use crate::table::rows::{Event, EventRow};
@@ -28,35 +29,38 @@ pub(super) fn decode(text: &str, emit: &mut Emit<'_>) -> Result<(), Reject> {
     each_element(text, text, emit, decode_call)
 }
 
+/// A call whose bodies are of the kinds `Q` and `R`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Call<'a> {
+#[serde(
+    default,
+    bound(deserialize = "Q: Default + Deserialize<'de>, R: Default + Deserialize<'de>")
+)]
+struct Call<'a, Q, R> {
     #[serde(borrow)]
     event_id: Text<'a>,
     requested_at: Instant,
     responded_at: Instant,
     app_id: Text<'a>,
-    request: Object<Request<'a>>,
-    response: Object<Response<'a>>,
+    request: Object<Request<'a, Q>>,
+    response: Object<Response<R>>,
     error: Text<'a>,
     caller: Object<Caller<'a>>,
     context: Object<UserContext<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Request<'a> {
+#[serde(default, bound(deserialize = "B: Default + Deserialize<'de>"))]
+struct Request<'a, B> {
     #[serde(borrow)]
     url: Text<'a>,
-    body: Option<&'a RawValue>,
+    body: B,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Response<'a> {
+#[serde(default, bound(deserialize = "B: Default + Deserialize<'de>"))]
+struct Response<B> {
     status: Int,
-    #[serde(borrow)]
-    body: Option<&'a RawValue>,
+    body: B,
 }
 
 /// The backend that made the call.
@@ -86,7 +90,25 @@ struct UserContext<'a> {
 
 /// Decodes the call in `text`; `payload` is what the row keeps of the message.
 fn decode_call(text: &str, payload: &str, emit: &mut Emit<'_>) -> Result<(), Reject> {
-    let call: Call<'_> = serde_json::from_str(text).map_err(|error| reject(&error))?;
+    type InOnePass<'a> = Call<'a, Body<'a, RequestBody<'a>>, Body<'a, ResponseBody<'a>>>;
+    if let Ok(call) = serde_json::from_str::<InOnePass<'_>>(text) {
+        return emit_call(call, text, payload, emit);
+    }
+    // The fault may lie in a body, which must not cost the row.
+    let call = serde_json::from_str::<Call<'_, Apart<'_>, Apart<'_>>>(text);
+    emit_call(call.map_err(|error| reject(&error))?, text, payload, emit)
+}
+
+fn emit_call<'a, Q, R>(
+    call: Call<'a, Q, R>,
+    text: &'a str,
+    payload: &str,
+    emit: &mut Emit<'_>,
+) -> Result<(), Reject>
+where
+    Q: Default + Into<Body<'a, RequestBody<'a>>>,
+    R: Default + Into<Body<'a, ResponseBody<'a>>>,
+{
     let request = call.request.0.unwrap_or_default();
     let response = call.response.0.unwrap_or_default();
     let requested_at = match call.requested_at {
@@ -102,11 +124,17 @@ fn decode_call(text: &str, payload: &str, emit: &mut Emit<'_>) -> Result<(), Rej
     let url = request.url.filled().ok_or_else(|| missing("request.url"))?;
     let path = path::parse(&url);
 
-    let request_text = json_text(request.body);
-    let response_text = json_text(response.body);
-    let mut request: RequestBody<'_> = parse_body(request_text.as_deref(), "request.body")?;
-    let mut response_body: ResponseBody<'_> =
-        parse_body(response_text.as_deref(), "response.body")?;
+    let (request_read, request_text) = request.body.into().split();
+    let (response_read, response_text) = response.body.into().split();
+    let has_request_body = request_read.is_some() || request_text.is_some();
+    let mut request: RequestBody<'_> = match request_read {
+        Some(body) => body,
+        None => body::read(request_text.as_deref(), "request.body")?,
+    };
+    let mut response_body: ResponseBody<'_> = match response_read {
+        Some(body) => body,
+        None => body::read(response_text.as_deref(), "response.body")?,
+    };
 
     let event_id = call.event_id.filled();
     let event_id = event_id.unwrap_or_else(|| derive_event_id(text, DELIVERY_FIELDS).into());
@@ -133,9 +161,12 @@ fn decode_call(text: &str, payload: &str, emit: &mut Emit<'_>) -> Result<(), Rej
         ..ApiCallRow::default()
     };
     fill_identity(&mut row, &path, &mut request, &mut response_body);
-    if path.operation == Operation::Start {
-        let hash = |body: &str| derive_event_id(body, DELIVERY_FIELDS);
-        row.request_hash = request_text.as_deref().map(hash).map(Cow::Owned);
+    if path.operation == Operation::Start && has_request_body {
+        let hash = match request_text.as_deref() {
+            Some(body) => Some(derive_event_id(body, DELIVERY_FIELDS)),
+            None => derive_member_id(text, &["request", "body"], DELIVERY_FIELDS),
+        };
+        row.request_hash = hash.map(Cow::Owned);
     }
     if let Some(client_request) = request.client_request.0 {
         fill_request(&mut row, client_request);
@@ -223,33 +254,6 @@ fn fill_response<'a>(row: &mut ApiCallRow<'a>, operation: Operation, body: Respo
         let (uploading_status, files) = server_response.into_upload();
         row.uploading_status = uploading_status;
         row.files = files.0;
-    }
-}
-
-/// Returns the JSON object of a body, which may come as an object or as a string that holds one.
-fn json_text(body: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let text = body?.get();
-    let object = match text.as_bytes().first()? {
-        b'{' => Cow::Borrowed(text),
-        b'"' => Cow::Owned(serde_json::from_str(text).ok()?),
-        _ => return None,
-    };
-    object.trim_ascii_start().starts_with('{').then_some(object)
-}
-
-/// Reads a body as far as it goes: a broken one, of a proxy for example, leaves the row with what is known.
-fn parse_body<'a, T: Default + Deserialize<'a>>(
-    text: Option<&'a str>,
-    field: &str,
-) -> Result<T, Reject> {
-    match text.map(serde_json::from_str) {
-        None => Ok(T::default()),
-        Some(Ok(body)) => Ok(body),
-        Some(Err(error)) => match reject_in(&error, field) {
-            // One of two values would be taken by chance.
-            twice if twice.code == RejectCode::DuplicateKey => Err(twice),
-            _ => Ok(T::default()),
-        },
     }
 }
 
