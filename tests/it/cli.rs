@@ -37,13 +37,20 @@ fn directory() -> TempDir {
 
 fn webhooks(count: usize) -> String {
     let messages = crate::lake::messages(count);
-    let lines = messages.iter().map(|message| String::from_utf8_lossy(message));
+    let lines = messages
+        .iter()
+        .map(|message| String::from_utf8_lossy(message));
     lines.map(|line| format!("{line}\n")).collect()
 }
 
 fn count(directory: &Path) -> String {
     let sql = "SELECT count(*) AS n FROM log_webhooks";
-    stdout(&tapetrail(directory, &["sql", "--format", "csv", "-c", sql])).trim().to_string()
+    stdout(&tapetrail(
+        directory,
+        &["sql", "--format", "csv", "-c", sql],
+    ))
+    .trim()
+    .to_string()
 }
 
 #[test]
@@ -56,9 +63,16 @@ fn the_same_file_adds_nothing_whatever_it_is_called_and_however_it_is_packed() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).unwrap();
     fs::write(at("a.ndjson.gz"), gzip.finish().unwrap()).unwrap();
-    fs::write(at("packed-without-a-suffix"), zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+    fs::write(
+        at("packed-without-a-suffix"),
+        zstd::encode_all(text.as_bytes(), 1).unwrap(),
+    )
+    .unwrap();
 
-    let first = tapetrail(directory.path(), &["import", "--stream", "webhooks", "a.ndjson"]);
+    let first = tapetrail(
+        directory.path(),
+        &["import", "--stream", "webhooks", "a.ndjson"],
+    );
     assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
     assert_eq!(
         stderr(&first).trim(),
@@ -66,14 +80,28 @@ fn the_same_file_adds_nothing_whatever_it_is_called_and_however_it_is_packed() {
     );
     let before = count(directory.path());
     assert_eq!(before, "n\n16");
-    for name in ["a.ndjson", "renamed.ndjson", "a.ndjson.gz", "packed-without-a-suffix"] {
+    for name in [
+        "a.ndjson",
+        "renamed.ndjson",
+        "a.ndjson.gz",
+        "packed-without-a-suffix",
+    ] {
         let again = tapetrail(directory.path(), &["import", "--stream", "webhooks", name]);
         assert_eq!(again.status.code(), Some(0));
-        assert_eq!(stderr(&again).trim(), format!("{name}: already in the lake, nothing added"));
+        assert_eq!(
+            stderr(&again).trim(),
+            format!("{name}: already in the lake, nothing added")
+        );
     }
     assert_eq!(count(directory.path()), before);
     let verified = tapetrail(directory.path(), &["verify"]);
-    assert_eq!(verified.status.code(), Some(0), "{}{}", stdout(&verified), stderr(&verified));
+    assert_eq!(
+        verified.status.code(),
+        Some(0),
+        "{}{}",
+        stdout(&verified),
+        stderr(&verified)
+    );
 }
 
 /// Each wrong setting gets one sentence on stderr, which names it and says what to do; nothing on stdout, exit 2.
@@ -102,7 +130,10 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         "[redact]\nfingerprint_key = \"x\"",
     ] {
         fs::write(directory.path().join("t.toml"), config).unwrap();
-        let output = tapetrail(directory.path(), &["--config", "t.toml", "sql", "-c", "SELECT 1"]);
+        let output = tapetrail(
+            directory.path(),
+            &["--config", "t.toml", "sql", "-c", "SELECT 1"],
+        );
         said += &refused(config, &output);
     }
     for arguments in [
@@ -117,7 +148,10 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         &["detect", "--only", "conflicting_start"],
         &["consum"],
     ] {
-        said += &refused(&arguments.join(" "), &tapetrail(directory.path(), arguments));
+        said += &refused(
+            &arguments.join(" "),
+            &tapetrail(directory.path(), arguments),
+        );
     }
     insta::assert_snapshot!("refusals", said);
 }
@@ -125,7 +159,11 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
 fn refused(what: &str, output: &Output) -> String {
     assert_eq!(output.status.code(), Some(2), "{what}: {}", stderr(output));
     assert!(output.stdout.is_empty(), "{what}: {}", stdout(output));
-    format!("## {}\n{}\n\n", what.replace('\n', " "), stderr(output).trim_end())
+    format!(
+        "## {}\n{}\n\n",
+        what.replace('\n', " "),
+        stderr(output).trim_end()
+    )
 }
 
 #[test]
@@ -142,7 +180,10 @@ fn the_help_of_every_command_is_as_published() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert!(commands.contains(&"consume") && commands.contains(&"help"), "{top}");
+    assert!(
+        commands.contains(&"consume") && commands.contains(&"help"),
+        "{top}"
+    );
     insta::assert_snapshot!("help", top);
     for command in commands.into_iter().filter(|command| *command != "help") {
         let help = tapetrail(directory.path(), &[command, "--help"]);
@@ -155,11 +196,24 @@ fn the_help_of_every_command_is_as_published() {
 fn the_exit_code_tells_findings_from_failures() {
     let directory = directory();
     let code = |arguments: &[&str]| tapetrail(directory.path(), arguments).status.code();
-    assert_eq!(code(&["sql", "-c", "SELECT 1"]), Some(0), "a lake that is not there is empty");
+    assert_eq!(
+        code(&["sql", "-c", "SELECT 1"]),
+        Some(0),
+        "a lake that is not there is empty"
+    );
     assert_eq!(code(&["sql", "-c", "SELECT 1 / 0"]), Some(2));
     fs::write(directory.path().join("good.ndjson"), webhooks(2)).unwrap();
     fs::write(directory.path().join("bad.ndjson"), "{\"noticeId\": 7}\n").unwrap();
-    assert_eq!(code(&["check", "--stream", "webhooks", "good.ndjson"]), Some(0));
-    assert_eq!(code(&["check", "--stream", "webhooks", "bad.ndjson"]), Some(1));
-    assert_eq!(code(&["check", "--stream", "webhooks", "none.ndjson"]), Some(2));
+    assert_eq!(
+        code(&["check", "--stream", "webhooks", "good.ndjson"]),
+        Some(0)
+    );
+    assert_eq!(
+        code(&["check", "--stream", "webhooks", "bad.ndjson"]),
+        Some(1)
+    );
+    assert_eq!(
+        code(&["check", "--stream", "webhooks", "none.ndjson"]),
+        Some(2)
+    );
 }

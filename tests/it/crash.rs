@@ -75,11 +75,21 @@ async fn death_at_every_call_of_the_store_loses_and_repeats_nothing() {
 /// F3: what has a version's name is the whole version.
 async fn assert_versions_are_whole(disk: &InMemory) {
     let log = object_store::path::Path::from("lake/webhooks/_delta_log");
-    for object in disk.list_with_delimiter(Some(&log)).await.expect("lists").objects {
+    for object in disk
+        .list_with_delimiter(Some(&log))
+        .await
+        .expect("lists")
+        .objects
+    {
         if object.location.extension() != Some("json") {
             continue;
         }
-        let bytes = disk.get(&object.location).await.expect("is there").bytes().await;
+        let bytes = disk
+            .get(&object.location)
+            .await
+            .expect("is there")
+            .bytes()
+            .await;
         for line in bytes.expect("can be read").split(|byte| *byte == b'\n') {
             serde_json::from_slice::<serde_json::Value>(line).expect("a line of the log is JSON");
         }
@@ -114,7 +124,11 @@ async fn a_single_failure_at_any_call_is_got_over_without_loss_or_repeat() {
 /// F4. The second kind of answer is what a client hears whose first try landed and who tried again by itself.
 #[tokio::test]
 async fn a_commit_that_landed_behind_an_error_is_recognized_as_our_own() {
-    for fault in [Fault::ServiceUnavailable, Fault::ConnectionReset, Fault::NameTaken] {
+    for fault in [
+        Fault::ServiceUnavailable,
+        Fault::ConnectionReset,
+        Fault::NameTaken,
+    ] {
         let store = FaultyStore::new(Arc::new(InMemory::new()), move |call| {
             match call.is_commit() && !call.path.ends_with("00000.json") {
                 true => Verdict::LoseAnswer(fault),
@@ -123,10 +137,16 @@ async fn a_commit_that_landed_behind_an_error_is_recognized_as_our_own() {
         });
         let lake = lake_in(store.clone());
         let mut ledger = ledger(&lake).await.expect("opens");
-        let batch = written(&ledger, 0, 0, &messages(10)).await.expect("written");
+        let batch = written(&ledger, 0, 0, &messages(10))
+            .await
+            .expect("written");
         let version = ledger.commit(&batch).await.expect("is our own commit");
         assert_eq!(version, 1, "{fault:?}");
-        assert_eq!(ledger.commit(&batch).await.expect("still is"), 1, "{fault:?}");
+        assert_eq!(
+            ledger.commit(&batch).await.expect("still is"),
+            1,
+            "{fault:?}"
+        );
         assert_eq!(ledger.stored(&app_id(0)).await.expect("known"), Some(10));
         let commits = store.calls().into_iter().filter(|call| call.is_commit());
         assert_eq!(commits.count(), 2, "the table and one append");
@@ -139,15 +159,31 @@ async fn a_commit_that_landed_behind_an_error_is_recognized_as_our_own() {
 async fn a_commit_is_written_after_all_of_its_files() {
     let store = FaultyStore::new(Arc::new(InMemory::new()), |_| Verdict::Pass);
     let lake = lake_in(store.clone());
-    consume(&lake, &messages(MESSAGES), MESSAGES, Refused::Die).await.expect("consumes");
-    let puts: Vec<_> = store.calls().into_iter().filter(|call| call.operation == Operation::Put).collect();
+    consume(&lake, &messages(MESSAGES), MESSAGES, Refused::Die)
+        .await
+        .expect("consumes");
+    let puts: Vec<_> = store
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation == Operation::Put)
+        .collect();
     let data: Vec<_> = puts.iter().filter(|call| call.is_data()).collect();
     assert!(data.len() > 1, "the messages are of several days");
-    let commit = puts.iter().find(|call| call.path.ends_with("00001.json")).expect("a commit");
+    let commit = puts
+        .iter()
+        .find(|call| call.path.ends_with("00001.json"))
+        .expect("a commit");
     assert!(data.iter().all(|call| call.number < commit.number));
-    let table = lake.open(crate::lake::STREAM).await.expect("opens").expect("is there");
+    let table = lake
+        .open(crate::lake::STREAM)
+        .await
+        .expect("opens")
+        .expect("is there");
     for path in crate::lake::live_files(&table) {
-        assert!(data.iter().any(|call| call.path.ends_with(&path)), "`{path}` was never put");
+        assert!(
+            data.iter().any(|call| call.path.ends_with(&path)),
+            "`{path}` was never put"
+        );
     }
 }
 

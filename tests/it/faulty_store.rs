@@ -224,7 +224,9 @@ impl ObjectStore for FaultyStore {
         location: &Path,
         _options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        panic!("`{location}`: the lake writes whole objects; give the script multipart uploads first")
+        panic!(
+            "`{location}`: the lake writes whole objects; give the script multipart uploads first"
+        )
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

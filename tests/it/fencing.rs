@@ -36,8 +36,15 @@ async fn a_writer_whose_state_is_old_loses_the_partition_that_another_advanced()
     let of_zombie = written(&zombie, 0, 0, &messages(4)).await.unwrap();
     owner.commit(&of_owner).await.expect("is first");
     let why = fenced(zombie.commit(&of_zombie).await);
-    assert_eq!(why, "`c1/recording.webhooks/0@0` stands at 6, this batch begins at 0");
-    assert_eq!(zombie.stored(&app_id(0)).await.unwrap(), Some(6), "it can read on from there");
+    assert_eq!(
+        why,
+        "`c1/recording.webhooks/0@0` stands at 6, this batch begins at 0"
+    );
+    assert_eq!(
+        zombie.stored(&app_id(0)).await.unwrap(),
+        Some(6),
+        "it can read on from there"
+    );
     // The very same range, from another writer: not taken for our own, the files are not.
     let same = written(&zombie, 0, 0, &messages(6)).await.unwrap();
     fenced(zombie.commit(&same).await);
@@ -72,8 +79,13 @@ async fn writers_of_different_partitions_both_land() {
     }
     for round in 0..3 {
         for (partition, ledger) in (0..).zip(&mut ledgers) {
-            let batch = written(ledger, partition, round * 5, &messages(5)).await.unwrap();
-            ledger.commit(&batch).await.expect("nobody else writes this partition");
+            let batch = written(ledger, partition, round * 5, &messages(5))
+                .await
+                .unwrap();
+            ledger
+                .commit(&batch)
+                .await
+                .expect("nobody else writes this partition");
         }
     }
     for partition in 0..4 {
@@ -104,7 +116,11 @@ async fn one_partition_that_was_lost_takes_the_whole_batch_with_it() {
     let of_owner = written(&owner, 1, 0, &messages(3)).await.unwrap();
     owner.commit(&of_owner).await.expect("is first");
     fenced(both.commit(&batch).await);
-    assert_eq!(both.stored(&app_id(0)).await.unwrap(), None, "all or nothing");
+    assert_eq!(
+        both.stored(&app_id(0)).await.unwrap(),
+        None,
+        "all or nothing"
+    );
     assert_eq!(both.stored(&app_id(1)).await.unwrap(), Some(3));
 }
 
@@ -112,21 +128,31 @@ async fn one_partition_that_was_lost_takes_the_whole_batch_with_it() {
 #[tokio::test]
 async fn a_rewrite_beside_the_consumer_loses_and_repeats_nothing() {
     let undisturbed = memory_lake();
-    consume(&undisturbed, &messages(24), 4, Refused::Die).await.unwrap();
+    consume(&undisturbed, &messages(24), 4, Refused::Die)
+        .await
+        .unwrap();
 
     let lake = memory_lake();
     let mut ledger = ledger(&lake).await.unwrap();
     for from in (0..24).step_by(4) {
         let before_append = lake.open(STREAM).await.unwrap().unwrap();
-        let batch = written(&ledger, 0, from, &messages(24)[from as usize..][..4]).await.unwrap();
-        ledger.commit(&batch).await.expect("a rewrite does not fence a consumer");
+        let batch = written(&ledger, 0, from, &messages(24)[from as usize..][..4])
+            .await
+            .unwrap();
+        ledger
+            .commit(&batch)
+            .await
+            .expect("a rewrite does not fence a consumer");
         // Commits beside an append that it has not seen; the next append has not seen it, either.
         rewrite(before_append).await;
     }
     rewrite(lake.open(STREAM).await.unwrap().unwrap()).await;
     assert_eq!(contents(&lake).await, contents(&undisturbed).await);
     let table = lake.open(STREAM).await.unwrap().unwrap();
-    assert!(live_files(&table).len() <= 3, "files of one date were joined");
+    assert!(
+        live_files(&table).len() <= 3,
+        "files of one date were joined"
+    );
     assert_eq!(ledger.stored(&app_id(0)).await.unwrap(), Some(24));
     verified(&lake).await;
 }
@@ -136,7 +162,9 @@ async fn rewrite(mut table: DeltaTable) {
     let paths = live_files(&table);
     let mut by_date: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in paths {
-        let (date, _) = path.split_once('/').expect("files are in a date's directory");
+        let (date, _) = path
+            .split_once('/')
+            .expect("files are in a date's directory");
         by_date.entry(date.to_string()).or_default().push(path);
     }
     let mut actions = Vec::new();
@@ -154,15 +182,25 @@ async fn rewrite(mut table: DeltaTable) {
         let joined = concat_batches(&batches[0].schema(), &batches).expect("have one schema");
         for file in encode(STREAM, &with_date(&paths[0], joined), BEGIN / 1000).expect("encodes") {
             let path = object_store::path::Path::from(file.add.path.as_str());
-            table.object_store().put(&path, file.bytes.into()).await.expect("is put");
-            actions.push(Action::Add(deltalake::kernel::Add { data_change: false, ..file.add }));
+            table
+                .object_store()
+                .put(&path, file.bytes.into())
+                .await
+                .expect("is put");
+            actions.push(Action::Add(deltalake::kernel::Add {
+                data_change: false,
+                ..file.add
+            }));
         }
     }
     if actions.is_empty() {
         return;
     }
     let state = table.snapshot().expect("is loaded").clone();
-    let operation = DeltaOperation::Optimize { predicate: None, target_size: 1 << 27 };
+    let operation = DeltaOperation::Optimize {
+        predicate: None,
+        target_size: 1 << 27,
+    };
     CommitBuilder::from(CommitProperties::default())
         .with_actions(actions)
         .build(Some(&state), table.log_store(), operation)
@@ -179,7 +217,9 @@ fn with_date(path: &str, rows: RecordBatch) -> RecordBatch {
     let schema = schema(STREAM);
     let columns = (schema.fields().iter())
         .map(|field| match field.name().as_str() {
-            PARTITION_COLUMN => Arc::new(Date32Array::from_value(days, rows.num_rows())) as ArrayRef,
+            PARTITION_COLUMN => {
+                Arc::new(Date32Array::from_value(days, rows.num_rows())) as ArrayRef
+            }
             name => cast(&rows[name], field.data_type()).expect("the same type in memory"),
         })
         .collect();

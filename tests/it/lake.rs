@@ -157,11 +157,7 @@ pub async fn consume(
 }
 
 /// Commits the next messages; says whether there were none.
-async fn step(
-    ledger: &mut Ledger,
-    messages: &[Vec<u8>],
-    size: usize,
-) -> Result<bool, CommitError> {
+async fn step(ledger: &mut Ledger, messages: &[Vec<u8>], size: usize) -> Result<bool, CommitError> {
     ledger.refresh().await?;
     let offset = ledger.stored(&app_id(0)).await?.unwrap_or(0);
     let rest = &messages[offset as usize..];

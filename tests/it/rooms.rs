@@ -45,11 +45,20 @@ fn room_of(path: &Path) -> Option<String> {
 /// Returns the rooms that `crate::` paths in a file name. Comments and strings do not count.
 fn used_rooms(source: &str) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
-    for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+    for line in source
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+    {
         for rest in line.split("crate::").skip(1) {
             // `use crate::{a::b, c};` is written as one line per room in this project.
-            assert!(!rest.starts_with('{'), "write one `use crate::<room>` per room: {line}");
-            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            assert!(
+                !rest.starts_with('{'),
+                "write one `use crate::<room>` per room: {line}"
+            );
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             used.insert(name);
         }
     }
@@ -73,7 +82,10 @@ fn a_room_uses_only_rooms_above_it() {
     for path in sources(Path::new("src")) {
         let Some(room) = room_of(&path) else { continue };
         for used in looks_downstream(&rooms, &room, &read(&path)) {
-            wrong.push(format!("{}: `{room}` uses `{used}`, which comes after it", path.display()));
+            wrong.push(format!(
+                "{}: `{room}` uses `{used}`, which comes after it",
+                path.display()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -112,7 +112,12 @@ fn messages(stream: Stream) -> Vec<Vec<u8>> {
         .flat_map(|object| shapes(stream, object))
         .map(|message| message.replace('@', SECRET_PLACE).replace('~', KEPT))
         // A secret after user info's colon stands before a real `@`.
-        .map(|message| message.replace(&format!("{SECRET_PLACE}{SECRET_PLACE}"), &format!("{SECRET}@")))
+        .map(|message| {
+            message.replace(
+                &format!("{SECRET_PLACE}{SECRET_PLACE}"),
+                &format!("{SECRET}@"),
+            )
+        })
         .map(|message| message.replace(SECRET_PLACE, SECRET))
         .flat_map(|message| whole_and_broken(&message))
         .collect()
@@ -126,7 +131,10 @@ impl HeaderList for Headers {
     fn headers(&self) -> Vec<(&str, &[u8])> {
         vec![
             ("Authorization", SECRET.as_bytes()),
-            ("trace", b"https://u:QzSecretMarkQz@h.example/?token=QzSecretMarkQz"),
+            (
+                "trace",
+                b"https://u:QzSecretMarkQz@h.example/?token=QzSecretMarkQz",
+            ),
             ("kept", KEPT.as_bytes()),
         ]
     }
@@ -152,7 +160,10 @@ fn everything(directory: &Path) -> Vec<(PathBuf, String)> {
         let bytes = fs::read(&path).expect("is readable");
         let raw = String::from_utf8_lossy(&bytes).into_owned();
         all.push((path.clone(), format!("{}\n{raw}", path.display())));
-        if path.extension().is_some_and(|extension| extension == "parquet") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
             let rows = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
                 .and_then(|builder| builder.build())
                 .expect("is Parquet");
@@ -215,9 +226,17 @@ async fn no_secret_of_a_topic_reaches_the_disk() {
         let table = lake.open_or_create(stream).await.expect("makes the table");
         let mut ledger = Ledger::new(stream, table);
         let count = messages.len() as i64;
-        let range = Range { from: 0, to: count, is_first: true, rows: rows.num_rows() as i64 };
+        let range = Range {
+            from: 0,
+            to: count,
+            is_first: true,
+            rows: rows.num_rows() as i64,
+        };
         let app_id = AppId::partition("c1", stream.default_topic(), 0, 0);
-        let mut batch = Batch { adds: Vec::new(), ranges: BTreeMap::from([(app_id, range)]) };
+        let mut batch = Batch {
+            adds: Vec::new(),
+            ranges: BTreeMap::from([(app_id, range)]),
+        };
         for file in encode(stream, &rows, BEGIN / 1000).expect("encodes") {
             batch.adds.push(ledger.put(&file).await.expect("is put"));
         }
@@ -230,7 +249,9 @@ async fn no_secret_of_a_topic_reaches_the_disk() {
     // The search can fail: what is planted in harmless places is found, in every table.
     for stream in Stream::ALL {
         let directory = root.join(stream.stem());
-        let kept = all.iter().filter(|(path, text)| path.starts_with(&directory) && text.contains(KEPT));
+        let kept = all
+            .iter()
+            .filter(|(path, text)| path.starts_with(&directory) && text.contains(KEPT));
         assert!(kept.count() > 0, "the search finds nothing in {stream}");
     }
 }
@@ -244,18 +265,35 @@ fn no_secret_of_a_file_reaches_the_disk_the_log_or_the_screen() {
         fs::write(&file, messages(stream).join(&b'\n')).expect("is written");
         let file = file.to_str().expect("is text");
         let lake = root.to_str().expect("is text");
-        let import = ["-vv", "--lake", lake, "import", "--stream", stream.stem(), file];
+        let import = [
+            "-vv",
+            "--lake",
+            lake,
+            "import",
+            "--stream",
+            stream.stem(),
+            file,
+        ];
         let imported = tapetrail(directory.path(), &import);
         let said = String::from_utf8_lossy(&imported.stderr).into_owned();
         assert_eq!(imported.status.code(), Some(0), "{said}");
-        assert!(said.contains("DEBUG") || said.contains("TRACE"), "-vv logs: {said}");
+        assert!(
+            said.contains("DEBUG") || said.contains("TRACE"),
+            "-vv logs: {said}"
+        );
         assert_no_secret("stderr of import", &said);
-        let check = tapetrail(directory.path(), &["check", "--stream", stream.stem(), file]);
+        let check = tapetrail(
+            directory.path(),
+            &["check", "--stream", stream.stem(), file],
+        );
         assert_no_secret("stdout of check", &String::from_utf8_lossy(&check.stdout));
         assert_no_secret("stderr of check", &String::from_utf8_lossy(&check.stderr));
     }
     let sql = "SELECT * FROM log_api_calls UNION ALL BY NAME SELECT * FROM log_webhooks";
-    let shown = tapetrail(directory.path(), &["-vv", "sql", "--format", "ndjson", "-c", sql]);
+    let shown = tapetrail(
+        directory.path(),
+        &["-vv", "sql", "--format", "ndjson", "-c", sql],
+    );
     assert_no_secret("stdout of sql", &String::from_utf8_lossy(&shown.stdout));
     let mut kept = 0;
     for (path, text) in everything(&root) {

@@ -2,13 +2,13 @@
 //! the process says that it is not ready and why, and goes on when the store does (faults F21, F22).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::memory::InMemory;
 use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use tapetrail::clock::Clock;
 use tapetrail::ingest::writer::{Done, Job, Portion, Writer};
 use tapetrail::lake::commit::backoff;
@@ -37,9 +37,13 @@ impl Scene {
     fn new(script: impl Fn(&Call) -> Verdict + Send + Sync + 'static) -> Self {
         let runtime = Runtime::new().expect("starts");
         let disk = Arc::new(InMemory::new());
-        runtime.block_on(ledger(&lake_in(disk.clone()))).expect("makes the table");
+        runtime
+            .block_on(ledger(&lake_in(disk.clone())))
+            .expect("makes the table");
         let store = FaultyStore::new(disk.clone(), script);
-        let ledger = runtime.block_on(ledger(&lake_in(store.clone()))).expect("opens");
+        let ledger = runtime
+            .block_on(ledger(&lake_in(store.clone())))
+            .expect("opens");
         let (jobs, receiver) = unbounded_channel();
         let (sender, done) = channel();
         let (metrics, abandon) = (Arc::new(Metrics::new()), CancellationToken::new());
@@ -52,19 +56,38 @@ impl Scene {
             abandon: abandon.clone(),
         };
         runtime.spawn(writer.run());
-        Scene { runtime, jobs, done, metrics, abandon, disk, store }
+        Scene {
+            runtime,
+            jobs,
+            done,
+            metrics,
+            abandon,
+            disk,
+            store,
+        }
     }
 
     fn send_portion(&self, from: i64, count: usize) {
         let rows = rows(0, from, &messages(40)[from as usize..][..count]);
         let range = range(from, count, rows.num_rows());
         let ranges = BTreeMap::from([(app_id(0), range)]);
-        let portion = Portion { generation: 0, rows, bytes: 1, ranges };
-        assert!(self.jobs.send(Job::Portion(portion)).is_ok(), "the writer lives");
+        let portion = Portion {
+            generation: 0,
+            rows,
+            bytes: 1,
+            ranges,
+        };
+        assert!(
+            self.jobs.send(Job::Portion(portion)).is_ok(),
+            "the writer lives"
+        );
     }
 
     fn send_commit(&self) {
-        assert!(self.jobs.send(Job::Commit { generation: 0 }).is_ok(), "the writer lives");
+        assert!(
+            self.jobs.send(Job::Commit { generation: 0 }).is_ok(),
+            "the writer lives"
+        );
     }
 
     /// Waits for the next commit that the writer tells, and returns its version.
@@ -104,7 +127,10 @@ impl Scene {
 fn refusing(
     fault: Fault,
     fits: impl Fn(&Call) -> bool + Send + Sync + 'static,
-) -> (Arc<AtomicBool>, impl Fn(&Call) -> Verdict + Send + Sync + 'static) {
+) -> (
+    Arc<AtomicBool>,
+    impl Fn(&Call) -> Verdict + Send + Sync + 'static,
+) {
     let is_on = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&is_on);
     let script = move |call: &Call| match switch.load(Ordering::SeqCst) && fits(call) {
@@ -128,13 +154,19 @@ fn is_got_over(fault: Fault, fits: impl Fn(&Call) -> bool + Send + Sync + 'stati
     scene.send_commit();
     scene.store.wait_for_refusals(2);
     let why = scene.metrics.why_unready().join("; ");
-    assert!(why.starts_with("lake webhooks: ") && why.contains(words), "{fault:?}: {why}");
+    assert!(
+        why.starts_with("lake webhooks: ") && why.contains(words),
+        "{fault:?}: {why}"
+    );
     assert!(!scene.has_told_a_commit(), "{fault:?} counts as success");
     assert_eq!(scene.offsets_in_the_lake(), Some(6), "{fault:?}");
 
     refuses.store(false, Ordering::SeqCst);
     assert_eq!(scene.committed(), 2, "{fault:?}: the same batch lands once");
-    assert!(scene.metrics.why_unready().is_empty(), "{fault:?}: ready again");
+    assert!(
+        scene.metrics.why_unready().is_empty(),
+        "{fault:?}: ready again"
+    );
     assert_eq!(scene.offsets_in_the_lake(), Some(12));
     scene.runtime.block_on(async {
         let undisturbed = crate::lake::memory_lake();
@@ -158,7 +190,11 @@ fn a_full_disk_at_the_log_is_waited_out() {
 
 #[test]
 fn a_store_that_is_overloaded_is_waited_out() {
-    is_got_over(Fault::ServiceUnavailable, |call| call.is_data() || call.is_commit(), "503");
+    is_got_over(
+        Fault::ServiceUnavailable,
+        |call| call.is_data() || call.is_commit(),
+        "503",
+    );
     is_got_over(Fault::TooManyRequests, |_| true, "429");
 }
 
@@ -185,7 +221,10 @@ fn a_slow_store_holds_the_commit_back_and_nothing_else() {
     scene.send_commit();
     scene.send_portion(6, 6);
     scene.send_commit();
-    assert!(matches!(scene.done.recv(), Ok(Done::Released { .. })), "memory is free before the commit");
+    assert!(
+        matches!(scene.done.recv(), Ok(Done::Released { .. })),
+        "memory is free before the commit"
+    );
     assert_eq!(scene.offsets_in_the_lake(), None);
     assert!(!scene.has_told_a_commit());
     gate.add_permits(2);
@@ -203,9 +242,19 @@ fn the_waiting_for_a_store_can_be_given_up() {
     scene.send_commit();
     scene.store.wait_for_refusals(1);
     scene.abandon.cancel();
-    assert!(scene.done.iter().all(|done| matches!(done, Done::Released { .. })), "nothing landed");
+    assert!(
+        scene
+            .done
+            .iter()
+            .all(|done| matches!(done, Done::Released { .. })),
+        "nothing landed"
+    );
     refuses.store(false, Ordering::SeqCst);
-    assert_eq!(scene.offsets_in_the_lake(), None, "the offsets are left for the next owner");
+    assert_eq!(
+        scene.offsets_in_the_lake(),
+        None,
+        "the offsets are left for the next owner"
+    );
 }
 
 #[test]
