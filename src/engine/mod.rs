@@ -31,7 +31,7 @@ pub use statement::Statement;
 pub use views::View;
 
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
-use crate::lake::table::Lake;
+use crate::lake::table::{Lake, stored_schema};
 use crate::table;
 
 /// Named values for the `$name` placeholders of a statement.
@@ -89,7 +89,7 @@ impl Engine {
         for stream in Stream::ALL {
             let provider = match tables.iter().find(|(of, _)| *of == stream) {
                 Some((_, provider)) => Arc::clone(provider),
-                None => memory_table(stream, Vec::new())?,
+                None => empty_table(stream, &tables)?,
             };
             engine.register_log(stream, provider, options.read_from)?;
         }
@@ -320,6 +320,23 @@ fn memory_table(stream: Stream, batches: Vec<RecordBatch>) -> Result<Arc<dyn Tab
     let table = MemTable::try_new(table::schema(stream), vec![batches])
         .with_context(|| format!("the rows do not fit the table `{stream}`"))?;
     Ok(Arc::new(table))
+}
+
+/// Returns a table without rows, its texts of the type that the other tables have: where a union has to
+/// convert some of its inputs, filters on them stop above their aggregates, and every file is opened.
+fn empty_table(
+    stream: Stream,
+    others: &[(Stream, Arc<dyn TableProvider>)],
+) -> Result<Arc<dyn TableProvider>> {
+    let is_view = |schema: SchemaRef| {
+        let mut fields = schema.fields().iter();
+        fields.any(|field| *field.data_type() == DataType::Utf8View)
+    };
+    if others.iter().all(|(_, table)| is_view(table.schema())) {
+        return memory_table(stream, Vec::new());
+    }
+    let schema = Arc::new(stored_schema(stream));
+    Ok(Arc::new(MemTable::try_new(schema, vec![Vec::new()])?))
 }
 
 /// Narrows a table to the days from `instant` on. It filters the partition column alone, so that whole

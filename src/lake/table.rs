@@ -167,7 +167,7 @@ async fn create(stream: Stream, log_store: LogStoreRef) -> Result<(), DeltaTable
 }
 
 /// Returns the schema that the log states: plain text where memory has string views.
-fn stored_schema(stream: Stream) -> Schema {
+pub fn stored_schema(stream: Stream) -> Schema {
     let fields: Vec<Field> = schema(stream)
         .fields()
         .iter()

@@ -1,11 +1,14 @@
 //! Tests of the program that need no broker: one binary, one module per concern.
 
+mod broken_files;
 mod cli;
 mod breakage;
 mod crash;
 mod faulty_store;
 mod fencing;
+mod input;
 mod lake;
 mod layout;
 mod rooms;
+mod secrets;
 mod unavailable_store;
