@@ -128,6 +128,9 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         "[kafka.properties]\n\"enable.auto.commit\" = \"true\"",
         "[redact]\nfingerprint_key_id = \"my key\"",
         "[redact]\nfingerprint_key = \"x\"",
+        "[consume]\nfile_bytes = true",
+        "[kafka.properties]\n\"sasl.password\" = QzSecretMarkQz",
+        "[kafka.properties]\n\"sasl.password\" = 12345",
     ] {
         fs::write(directory.path().join("t.toml"), config).unwrap();
         let output = tapetrail(
@@ -153,6 +156,10 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
             &tapetrail(directory.path(), arguments),
         );
     }
+    assert!(
+        !said.contains("QzSecret") && !said.contains("12345"),
+        "a password is shown: {said}"
+    );
     insta::assert_snapshot!("refusals", said);
 }
 
