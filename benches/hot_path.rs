@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tapetrail::config::Config;
-use tapetrail::decode::{DecodeContext, decode};
+use tapetrail::decode::{DecodeContext, Decoded, decode};
 use tapetrail::event::Stream;
 use tapetrail::intake::{Intake, Message};
 use tapetrail::lake::encode::encode;
@@ -77,7 +77,7 @@ fn hot_path(criterion: &mut Criterion) {
     group.bench_function("decode", |bencher| {
         bencher.iter(|| {
             let text = turn.next().expect("a cycle has no end");
-            let mut emit = |one| drop(black_box(one));
+            let mut emit = |one: Decoded<'_>| drop(black_box(one));
             decode(Stream::ApiCalls, black_box(text), &context, &mut emit).expect("a call");
         });
     });

@@ -323,7 +323,10 @@ async fn name_holes(
             ScalarValue::from(verified.stream.stem()),
         ),
         ("topic".to_string(), ScalarValue::from(topic)),
-        ("partition".to_string(), ScalarValue::Int32(partition)),
+        (
+            "partition".to_string(),
+            ScalarValue::Int64(partition.map(i64::from)),
+        ),
         (
             "source_id".to_string(),
             ScalarValue::from(source_id.as_str()),

@@ -62,6 +62,14 @@ pub async fn run(args: VerifyArgs, context: &Context) -> Result<Outcome> {
     })
 }
 
+/// Says whether `later` is a later epoch of the partition that `earlier` is: that one's topic is gone from Kafka.
+fn succeeds(later: &Verified, earlier: &Verified) -> bool {
+    match (later.source.epoch(), earlier.source.epoch()) {
+        (Some((of, later)), Some((same, earlier))) => of == same && later > earlier,
+        _ => false,
+    }
+}
+
 /// Compares what the lake holds with where Kafka's partitions begin and end.
 fn against_broker(broker: &Broker, partitions: &[Verified]) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
@@ -72,6 +80,9 @@ fn against_broker(broker: &Broker, partitions: &[Verified]) -> Result<Vec<Proble
         else {
             continue;
         };
+        if partitions.iter().any(|other| succeeds(other, verified)) {
+            continue;
+        }
         let at = TopicPartition {
             topic: topic.clone(),
             partition: *partition,

@@ -23,7 +23,9 @@ use uuid::Uuid;
 
 use super::order::order;
 use crate::event::Stream;
-use crate::table::{BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, sort_columns};
+use crate::table::{
+    BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
+};
 
 /// A Parquet file that is in no table yet.
 pub struct DataFile {
@@ -54,6 +56,9 @@ const STATISTICS_TEXT_CHARS: usize = 32;
 
 /// A file holds one row group up to this many rows.
 const ROW_GROUP_ROWS: usize = 1_048_576;
+
+/// Data pages of this size are compressed in a core's cache, and a look-up of a few rows reads little more than them.
+const PAGE_BYTES: usize = 256 * 1024;
 
 /// Sorts the rows by date and by the stream's sort columns and writes one file a date.
 ///
@@ -122,6 +127,7 @@ fn writer_properties(stream: Stream, rows: &RecordBatch) -> WriterProperties {
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(zstd))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("tapetrail ", env!("CARGO_PKG_VERSION")).to_string());
     for name in sort_columns(stream) {
@@ -129,11 +135,11 @@ fn writer_properties(stream: Stream, rows: &RecordBatch) -> WriterProperties {
         properties = properties.set_column_statistics_enabled(column, EnabledStatistics::Page);
     }
     for name in PLAIN_COLUMNS {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
+    }
+    for name in UNRANGED_COLUMNS {
         let column = ColumnPath::from(name);
-        properties = properties.set_column_dictionary_enabled(column.clone(), false);
-        if !matches!(name, "offset" | "event_id") {
-            properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
-        }
+        properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
     }
     for name in BLOOM_COLUMNS {
         if rows.schema().column_with_name(name).is_some() {

@@ -44,6 +44,22 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// Returns cluster, topic and partition, and which epoch of them this is; none for an imported file.
+    pub fn epoch(&self) -> Option<((&str, &str, i32), i64)> {
+        let Source::Partition {
+            topic,
+            partition,
+            source_id,
+        } = self
+        else {
+            return None;
+        };
+        let (cluster, epoch) = source_id.rsplit_once('@')?;
+        Some(((cluster, topic, *partition), epoch.parse().ok()?))
+    }
+}
+
 /// Returns the offsets of every partition and imported file that the table's loaded version holds.
 pub async fn stored_offsets(
     table: &DeltaTable,

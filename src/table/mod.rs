@@ -24,8 +24,29 @@ pub const PARTITION_COLUMN: &str = "event_date";
 /// Columns that get a bloom filter, where a table has them.
 pub const BLOOM_COLUMNS: [&str; 2] = ["sid", "cname"];
 
-/// Columns of high cardinality or great length, for which a Parquet dictionary is wasted work.
-pub const PLAIN_COLUMNS: [&str; 6] = ["payload", "raw", "event_id", "offset", "detail", "headers"];
+/// Columns of high cardinality or great length, for which a Parquet dictionary is wasted work: where nearly every
+/// value is new, it makes the file larger, too.
+pub const PLAIN_COLUMNS: [&str; 16] = [
+    "payload",
+    "raw",
+    "event_id",
+    "offset",
+    "detail",
+    "headers",
+    "occurred_at",
+    "received_at",
+    "requested_at",
+    "responded_at",
+    "sent_at",
+    "notified_at",
+    "recorded_at",
+    "resource_id",
+    "request_hash",
+    "caller_trace_id",
+];
+
+/// Columns of which nobody asks for a range: Parquet keeps no statistics of them.
+pub const UNRANGED_COLUMNS: [&str; 4] = ["payload", "raw", "detail", "headers"];
 
 /// Returns the columns that rows are sorted by inside a file, after `event_date` (design, section 4).
 pub fn sort_columns(stream: Stream) -> &'static [&'static str] {

@@ -2,6 +2,7 @@
 
 mod broken_files;
 mod cli;
+mod breakage;
 mod crash;
 mod faulty_store;
 mod fencing;

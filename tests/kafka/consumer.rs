@@ -171,16 +171,22 @@ impl Deployment {
         self.expect_verified();
     }
 
+    /// Expects `verify` to find nothing wrong, neither in the tables nor beside the broker's offsets.
     #[track_caller]
     pub fn expect_verified(&self) {
-        let output = self.command(&["verify"]).output().expect("verify runs");
-        assert!(
-            output.status.success(),
-            "verify: {}\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let brokers = self.settings["kafka"]["brokers"]
+            .as_str()
+            .expect("an address");
+        for args in [&["verify"][..], &["verify", "--full", "--brokers", brokers]] {
+            let output = self.command(args).output().expect("verify runs");
+            assert!(
+                output.status.success(),
+                "{args:?}: {}\n{}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
     }
 }
 

@@ -14,18 +14,13 @@ use super::super::reject_in;
 use crate::event::{Reject, RejectCode};
 
 /// A body as far as the pass over its call has read it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Body<'a, T> {
+    #[default]
     Absent,
     Read(T),
     /// The text of an object, not read yet.
     Unread(Cow<'a, str>),
-}
-
-impl<T> Default for Body<'_, T> {
-    fn default() -> Self {
-        Body::Absent
-    }
 }
 
 impl<'a, T> Body<'a, T> {

@@ -169,7 +169,7 @@ where
         row.request_hash = hash.map(Cow::Owned);
     }
     if let Some(client_request) = request.client_request.0 {
-        fill_request(&mut row, client_request);
+        fill_request(&mut row, *client_request);
     }
     fill_response(&mut row, path.operation, response_body);
     row.request_host = path.host;

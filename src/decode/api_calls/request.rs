@@ -15,7 +15,7 @@ pub(super) struct RequestBody<'a> {
     #[serde(borrow)]
     pub(super) cname: Text<'a>,
     pub(super) uid: Text<'a>,
-    pub(super) client_request: Object<ClientRequest<'a>>,
+    pub(super) client_request: Object<Box<ClientRequest<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -23,7 +23,7 @@ pub(super) struct RequestBody<'a> {
 pub(super) struct ClientRequest<'a> {
     #[serde(borrow)]
     pub(super) storage_config: Object<StorageConfig<'a>>,
-    pub(super) start_parameter: Object<StartParameter<'a>>,
+    pub(super) start_parameter: Object<Box<StartParameter<'a>>>,
     pub(super) recording_file_config: Object<RecordingFileConfig<'a>>,
     pub(super) exclude_resource_ids: List<Text<'a>>,
     pub(super) resource_expired_hour: Int,

@@ -18,7 +18,7 @@ pub(super) struct ResponseBody<'a> {
     pub(super) reason: Text<'a>,
     /// What a gateway says instead of `reason`.
     pub(super) message: Text<'a>,
-    pub(super) server_response: Object<ServerResponse<'a>>,
+    pub(super) server_response: Object<Box<ServerResponse<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
