@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use bytesize::ByteSize;
 use serde::Deserialize;
 
@@ -74,12 +74,16 @@ pub struct Consume {
     #[serde(with = "human_duration")]
     pub commit_interval: Duration,
     /// ... and as soon as it holds this many bytes.
+    #[serde(with = "human_size")]
     pub commit_bytes: ByteSize,
     /// Rows are sorted and written to a file in portions of this size.
+    #[serde(with = "human_size")]
     pub file_bytes: ByteSize,
     /// Bound on all rows in memory, of all streams, being gathered or being written.
+    #[serde(with = "human_size")]
     pub memory_bytes: ByteSize,
     /// A longer message becomes a dead letter of which only length and hash are kept.
+    #[serde(with = "human_size")]
     pub message_bytes_max: ByteSize,
     /// What to do at an offset hole that Kafka cannot explain: `stop` that partition, or `accept` it as a `gap` row.
     pub on_gap: OnGap,
@@ -187,7 +191,7 @@ impl Config {
                     format!("cannot read the configuration `{}`", path.display())
                 })?;
                 toml::from_str(&text)
-                    .with_context(|| format!("the configuration `{}` is wrong", path.display()))?
+                    .map_err(|error| anyhow!("{}: {}", path.display(), sentence(&text, &error)))?
             }
             None => Config::default(),
         };
@@ -253,6 +257,28 @@ impl Config {
     }
 }
 
+/// Says in one sentence where the text is wrong and how. Quotes no line of it: one may hold a password.
+fn sentence(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or_default();
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let section = (text.lines().take(number))
+        .filter_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']'))
+        .last()
+        .map(|section| section.trim_matches(['[', ']']));
+    let key = line.split_once('=').map(|(key, _)| key.trim());
+    let place: Vec<&str> = section.into_iter().chain(key).collect();
+    let place = place.join(".");
+    let message = error.message().replace('\n', ", ");
+    match section == Some("kafka.properties") {
+        // The value could be `sasl.password`.
+        true => format!("line {number}: {place}: must be a text in quotes"),
+        false if place.is_empty() => format!("line {number}: {message}"),
+        false => format!("line {number}: {place}: {message}"),
+    }
+}
+
 /// librdkafka properties that the consumer sets itself, and what to do instead.
 const RESERVED_PROPERTIES: [(&str, &str); 7] = [
     ("bootstrap.servers", "set kafka.brokers"),
@@ -312,6 +338,29 @@ mod human_duration {
         humantime::parse_duration(&text).map_err(|_| {
             D::Error::custom(format!("`{text}` is no duration; write \"30s\" or \"5m\""))
         })
+    }
+}
+
+mod human_size {
+    use bytesize::ByteSize;
+    use serde::{Deserialize, Deserializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bytes(u64),
+        Text(String),
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
+        const CURE: &str = "write \"32MB\", or a number of bytes";
+        match Written::deserialize(from) {
+            Ok(Written::Bytes(bytes)) => Ok(ByteSize::b(bytes)),
+            Ok(Written::Text(text)) => text
+                .parse()
+                .map_err(|_| D::Error::custom(format!("`{text}` is no size; {CURE}"))),
+            Err(_) => Err(D::Error::custom(format!("this is no size; {CURE}"))),
+        }
     }
 }
 

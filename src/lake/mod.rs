@@ -7,6 +7,7 @@ pub mod failpoint;
 pub mod store;
 mod order;
 pub mod encode;
+mod damage;
 pub mod table;
 pub mod commit;
 pub mod log;

@@ -259,12 +259,24 @@ fn create_staging(staging: &FilePath) -> io::Result<File> {
     match create() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(directory) = staging.parent() {
-                fs::create_dir_all(directory)?;
+                create_directory(directory)?;
             }
             create()
         }
         outcome => outcome,
     }
+}
+
+/// Makes a directory and those above it that are missing, and syncs each where its name is kept.
+fn create_directory(directory: &FilePath) -> io::Result<()> {
+    let missing: Vec<&FilePath> = (directory.ancestors())
+        .take_while(|ancestor| !ancestor.exists())
+        .collect();
+    fs::create_dir_all(directory)?;
+    for parent in missing.iter().filter_map(|made| made.parent()) {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Syncs the directory of a file and the one above it, which may have just got that directory.

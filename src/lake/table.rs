@@ -13,10 +13,10 @@ use deltalake::kernel::{StructType, engine::arrow_conversion::TryIntoKernel};
 use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
-
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use super::damage;
 use super::store::Location;
 use crate::event::Stream;
 use crate::table::{PARTITION_COLUMN, schema};
@@ -49,10 +49,24 @@ impl Lake {
         if !table.verify_deltatable_existence().await? {
             return Ok(None);
         }
-        let loaded = table.load().await;
-        loaded.with_context(|| {
-            format!("cannot open the table {stream} at `{}`", table.table_url())
-        })?;
+        let (store, log) = (
+            &self.location.store,
+            self.path(&format!("{stream}/_delta_log"))?,
+        );
+        if let Err(error) = table.load().await {
+            let broken = damage::broken_file(store, &log).await.ok().flatten();
+            let error = anyhow::Error::from(error);
+            return Err(match broken {
+                Some(file) => error.context(damage::cure(&file)),
+                None => error,
+            })
+            .with_context(|| format!("cannot open the table {stream} at `{}`", table.table_url()));
+        }
+        let newest = table.version().unwrap_or(0);
+        let first = newest.saturating_sub(2 * u64::from(CHECKPOINT_INTERVAL));
+        if let Some(file) = damage::empty_file(store, &log, first).await? {
+            bail!("cannot open the table {stream}: {}", damage::cure(&file));
+        }
         check_table(stream, &table)?;
         Ok(Some(table))
     }

@@ -128,6 +128,9 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         "[kafka.properties]\n\"enable.auto.commit\" = \"true\"",
         "[redact]\nfingerprint_key_id = \"my key\"",
         "[redact]\nfingerprint_key = \"x\"",
+        "[consume]\nfile_bytes = true",
+        "[kafka.properties]\n\"sasl.password\" = QzSecretMarkQz",
+        "[kafka.properties]\n\"sasl.password\" = 12345",
     ] {
         fs::write(directory.path().join("t.toml"), config).unwrap();
         let output = tapetrail(
@@ -159,6 +162,10 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
 fn refused(what: &str, output: &Output) -> String {
     assert_eq!(output.status.code(), Some(2), "{what}: {}", stderr(output));
     assert!(output.stdout.is_empty(), "{what}: {}", stdout(output));
+    let shows_password = ["QzSecretMarkQz", "12345"]
+        .iter()
+        .any(|it| stderr(output).contains(it));
+    assert!(!shows_password, "{what}: {}", stderr(output));
     format!(
         "## {}\n{}\n\n",
         what.replace('\n', " "),
