@@ -129,7 +129,9 @@ fn consume(brokers: &str, topic: &str, dir: &Path, lake: &Path) -> Command {
     let group = lake.file_name().expect("a name").to_string_lossy();
     let text = format!(
         "[kafka]\nbrokers = \"{brokers}\"\ngroup = \"{topic}-{group}\"\n\n[kafka.topics]\napi_calls = \"{topic}\"\n\
-         webhooks = \"\"\nstorage_events = \"\"\nsession_records = \"\"\n\n[consume]\nhttp = \"\"\n"
+         webhooks = \"\"\nstorage_events = \"\"\nsession_records = \"\"\n\n[consume]\nhttp = \"\"\n{}\n",
+        // More lines of `[consume]`, to try other sizes.
+        std::env::var("CONSUME").unwrap_or_default(),
     );
     std::fs::write(&config, text).expect("the configuration is written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapetrail"));
