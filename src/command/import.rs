@@ -12,7 +12,6 @@ use super::{Context, Outcome};
 use crate::event::Stream;
 use crate::intake::{Intake, Message};
 use crate::lake::commit::{AppId, Batch, CommitError, Ledger, Range};
-use crate::lake::encode::encode;
 use crate::source::file;
 use crate::table::rows::{Origin, Rows};
 
@@ -139,26 +138,16 @@ impl Importer<'_> {
                 progress.set_position(counts.lines as u64);
             }
             if rows.bytes() >= portion_bytes {
-                self.write(&mut rows, &mut batch).await?;
+                self.ledger
+                    .put_rows(&mut rows, &mut batch, self.context.clock.now() / 1000)
+                    .await?;
             }
         }
-        self.write(&mut rows, &mut batch).await?;
+        self.ledger
+            .put_rows(&mut rows, &mut batch, self.context.clock.now() / 1000)
+            .await?;
         progress.finish_and_clear();
         Ok((batch, counts))
-    }
-
-    async fn write(&self, rows: &mut Rows, batch: &mut Batch) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let (stream, modified_at) = (rows.stream(), self.context.clock.now() / 1000);
-        let rows = rows.finish();
-        let files =
-            tokio::task::spawn_blocking(move || encode(stream, &rows, modified_at)).await??;
-        for file in &files {
-            batch.adds.push(self.ledger.put(file).await?);
-        }
-        Ok(())
     }
 }
 

@@ -15,7 +15,6 @@ use crate::engine::{Engine, EngineOptions, log_name};
 use crate::event::{Micros, Stream, TimestampType};
 use crate::intake::{Intake, Left};
 use crate::lake::commit::{AppId, Batch, CommitError, Ledger, Range};
-use crate::lake::encode::encode;
 use crate::lake::table::provider;
 use crate::table::rows::{Origin, Rows};
 
@@ -92,7 +91,9 @@ async fn replay(args: &ReplayArgs, context: &Context, stream: Stream) -> Result<
             context.clock.now(),
         )?;
         if rows.bytes() >= context.config.consume.file_bytes.as_u64() as usize && !args.dry_run {
-            write(&ledger, &mut rows, &mut batch, context).await?;
+            ledger
+                .put_rows(&mut rows, &mut batch, context.clock.now() / 1000)
+                .await?;
         }
     }
     let (events, skipped, dead) = (counts.events, counts.skipped, counts.dead);
@@ -101,7 +102,9 @@ async fn replay(args: &ReplayArgs, context: &Context, stream: Stream) -> Result<
         eprintln!("{stream}: {outcome}; nothing appended");
         return Ok(());
     }
-    write(&ledger, &mut rows, &mut batch, context).await?;
+    ledger
+        .put_rows(&mut rows, &mut batch, context.clock.now() / 1000)
+        .await?;
     let range = Range {
         from: replays.unwrap_or(0),
         to: replays.unwrap_or(0) + 1,
@@ -229,24 +232,6 @@ fn take_again(
         counts.events += left.events;
         counts.skipped += left.skipped;
         counts.dead += left.dead;
-    }
-    Ok(())
-}
-
-async fn write(
-    ledger: &Ledger,
-    rows: &mut Rows,
-    batch: &mut Batch,
-    context: &Context,
-) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let (stream, modified_at) = (rows.stream(), context.clock.now() / 1000);
-    let rows = rows.finish();
-    let files = tokio::task::spawn_blocking(move || encode(stream, &rows, modified_at)).await??;
-    for file in &files {
-        batch.adds.push(ledger.put(file).await?);
     }
     Ok(())
 }

@@ -19,10 +19,11 @@ use deltalake::{DeltaTable, DeltaTableError};
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 
-use super::encode::DataFile;
+use super::encode::{DataFile, encode};
 use super::failpoint::failpoint;
 use crate::event::Stream;
 use crate::table::PARTITION_COLUMN;
+use crate::table::rows::Rows;
 
 /// Names an offset in the log: `<cluster>/<topic>/<partition>@<epoch>`, or `import/<stream>/<source_id>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -189,6 +190,27 @@ impl Ledger {
             .map_err(|error| CommitError::Unavailable(error.into()))?;
         failpoint("after_parquet");
         Ok(file.add.clone())
+    }
+
+    /// Writes gathered rows as data files and starts the rows anew; the files wait in `batch` for its commit.
+    ///
+    /// `modified_at` is the time in the log, milliseconds since the epoch.
+    pub async fn put_rows(
+        &self,
+        rows: &mut Rows,
+        batch: &mut Batch,
+        modified_at: i64,
+    ) -> anyhow::Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (stream, rows) = (rows.stream(), rows.finish());
+        let files =
+            tokio::task::spawn_blocking(move || encode(stream, &rows, modified_at)).await??;
+        for file in &files {
+            batch.adds.push(self.put(file).await?);
+        }
+        Ok(())
     }
 
     /// Commits files and offsets together and returns the version.

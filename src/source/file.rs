@@ -17,21 +17,24 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Opens a file for reading its decompressed content.
 pub fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let file = File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
-    decompress(Box::new(BufReader::with_capacity(BUFFER_BYTES, file)))
+    decompress(BufReader::with_capacity(BUFFER_BYTES, file))
         .with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// Returns the content behind a reader, decompressed when it is gzip or zstd.
-pub fn decompress(mut reader: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
-    let start = reader.fill_buf()?;
-    let (is_gzip, is_zstd) = (
-        start.starts_with(&GZIP_MAGIC),
-        start.starts_with(&ZSTD_MAGIC),
-    );
+pub fn decompress(mut reader: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
+    // A pipe may give fewer bytes at first than the longer magic has.
+    let mut start = Vec::new();
+    reader
+        .by_ref()
+        .take(ZSTD_MAGIC.len() as u64)
+        .read_to_end(&mut start)?;
+    let (is_gzip, is_zstd) = (start.starts_with(&GZIP_MAGIC), start == ZSTD_MAGIC);
+    let whole = BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(start).chain(reader));
     let content: Box<dyn Read> = match (is_gzip, is_zstd) {
-        (true, _) => Box::new(MultiGzDecoder::new(reader)),
-        (_, true) => Box::new(zstd::stream::read::Decoder::with_buffer(reader)?),
-        _ => return Ok(reader),
+        (true, _) => Box::new(MultiGzDecoder::new(whole)),
+        (_, true) => Box::new(zstd::stream::read::Decoder::with_buffer(whole)?),
+        _ => return Ok(Box::new(whole)),
     };
     Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, content)))
 }

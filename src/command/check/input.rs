@@ -1,49 +1,24 @@
 //! Files and stdin as lines: gzip and zstd recognised by their first bytes, memory bounded by the longest line
 //! that is allowed.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use anyhow::{Context as _, Result, bail};
-use flate2::bufread::MultiGzDecoder;
 
 use super::Path;
-
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+use crate::source::file::{self, decompress};
 
 /// Opens a file, or stdin for `-`; returns how to call it and its decompressed bytes.
 pub(super) fn open(path: &Path) -> Result<(String, Box<dyn BufRead>)> {
     if path.as_os_str() == "-" {
-        let reader = decompressed(BufReader::new(io::stdin())).context("cannot read stdin")?;
+        let reader = decompress(BufReader::new(io::stdin())).context("cannot read stdin")?;
         return Ok(("stdin".to_string(), reader));
     }
     let name = path.display().to_string();
     if path.is_dir() {
         bail!("`{name}` is a directory; name the files in it, for example {name}/*.ndjson");
     }
-    let file = File::open(path).with_context(|| format!("cannot open `{name}`"))?;
-    let reader =
-        decompressed(BufReader::new(file)).with_context(|| format!("cannot read `{name}`"))?;
-    Ok((name, reader))
-}
-
-fn decompressed(mut reader: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
-    // A pipe may give fewer bytes at first than the longer magic has.
-    let mut start = Vec::new();
-    reader
-        .by_ref()
-        .take(ZSTD_MAGIC.len() as u64)
-        .read_to_end(&mut start)?;
-    let (is_gzip, is_zstd) = (start.starts_with(&GZIP_MAGIC), start == ZSTD_MAGIC);
-    let whole = BufReader::new(io::Cursor::new(start).chain(reader));
-    Ok(if is_gzip {
-        Box::new(BufReader::new(MultiGzDecoder::new(whole)))
-    } else if is_zstd {
-        Box::new(BufReader::new(zstd::Decoder::with_buffer(whole)?))
-    } else {
-        Box::new(whole)
-    })
+    Ok((name, file::open(path)?))
 }
 
 /// One line of input.
@@ -150,9 +125,9 @@ mod tests {
         let gzip = gzip.finish().expect("compresses");
         let zstd = zstd::encode_all(&b"{}\n[]\n"[..], 1).expect("compresses");
         for bytes in [gzip, zstd, b"{}\n[]\n".to_vec()] {
-            let reader = decompressed(io::Cursor::new(bytes)).expect("opens");
+            let reader = decompress(io::Cursor::new(bytes)).expect("opens");
             assert_eq!(lines(reader), some(&["{}", "[]"]));
         }
-        assert_eq!(lines(decompressed(&b"7"[..]).expect("opens")), some(&["7"]));
+        assert_eq!(lines(decompress(&b"7"[..]).expect("opens")), some(&["7"]));
     }
 }
