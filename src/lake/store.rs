@@ -1,18 +1,20 @@
 //! The object store under the lake. On local disk a `put` returns once it would survive a power cut:
 //! neither `deltalake` nor `object_store` syncs anything (engineering notes, section 3).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -30,6 +32,8 @@ pub struct Location {
     pub store: Arc<dyn ObjectStore>,
     /// Ends with a slash.
     pub url: Url,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
 }
 
 impl Location {
@@ -55,7 +59,27 @@ impl Location {
             Durability::Fsync => Arc::new(SyncedDisk::new(disk)),
             Durability::Os => Arc::new(disk),
         };
-        Ok(Location { store, url })
+        Ok(Location {
+            store,
+            url,
+            durability,
+        })
+    }
+
+    /// Puts the names that lead to `directory` of the lake, and those in it, on the medium.
+    ///
+    /// A process that was killed may have left some that it never synced. Who finds them and says that
+    /// something is in the lake would say more than survives a power cut.
+    pub async fn sync(&self, directory: &str) -> Result<()> {
+        if self.durability == Durability::Os {
+            return Ok(());
+        }
+        let path = self.url.join(directory)?.to_file_path();
+        let path = path.map_err(|()| anyhow::anyhow!("lake: only directories are synced"))?;
+        let root = self.url.to_file_path().unwrap_or_default();
+        tokio::task::spawn_blocking(move || sync_from(&path, &root))
+            .await?
+            .with_context(|| format!("cannot sync the directory `{directory}` of the lake"))
     }
 }
 
@@ -64,6 +88,43 @@ impl Location {
 pub struct SyncedDisk {
     disk: LocalFileSystem,
     staged: AtomicU64,
+    unsure: Arc<Unsure>,
+}
+
+/// Files whose write ended in an error: the name may be there, though not on the medium. Who looks for it, to
+/// learn what became of the write, must not be shown a name that a power cut takes away again.
+#[derive(Debug, Default)]
+struct Unsure(Mutex<BTreeSet<PathBuf>>);
+
+impl Unsure {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how the write of a file ended.
+    fn note<T>(&self, path: PathBuf, outcome: io::Result<T>) -> io::Result<T> {
+        if outcome.is_err() {
+            self.lock().insert(path);
+        }
+        outcome
+    }
+
+    /// Syncs the directories of these files. Blocks, but only after an error.
+    fn settle(&self) -> object_store::Result<()> {
+        let mut unsure = self.lock();
+        while let Some(path) = unsure.first() {
+            match sync_directories(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(store_error(
+                        &Path::from(path.to_string_lossy().as_ref()),
+                        error,
+                    ));
+                }
+                _ => drop(unsure.pop_first()),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl SyncedDisk {
@@ -71,6 +132,7 @@ impl SyncedDisk {
         SyncedDisk {
             disk,
             staged: AtomicU64::new(0),
+            unsure: Arc::default(),
         }
     }
 
@@ -100,12 +162,13 @@ impl ObjectStore for SyncedDisk {
         let path = self.disk.path_to_filesystem(location)?;
         let staging = self.staging_path(&path);
         let location = location.clone();
+        let unsure = Arc::clone(&self.unsure);
         tokio::task::spawn_blocking(move || {
             let outcome = put_synced(&path, &staging, &payload, &options.mode);
             if outcome.is_err() {
                 let _ = fs::remove_file(&staging);
             }
-            outcome.map_err(|source| store_error(&location, source))
+            (unsure.note(path, outcome)).map_err(|source| store_error(&location, source))
         })
         .await
         .map_err(|source| object_store::Error::JoinError { source })?
@@ -120,6 +183,7 @@ impl ObjectStore for SyncedDisk {
             upload: self.disk.put_multipart_opts(location, options).await?,
             path: self.disk.path_to_filesystem(location)?,
             location: location.clone(),
+            unsure: Arc::clone(&self.unsure),
         }))
     }
 
@@ -128,6 +192,7 @@ impl ObjectStore for SyncedDisk {
         location: &Path,
         options: GetOptions,
     ) -> object_store::Result<GetResult> {
+        self.unsure.settle()?;
         self.disk.get_opts(location, options).await
     }
 
@@ -136,6 +201,7 @@ impl ObjectStore for SyncedDisk {
         location: &Path,
         ranges: &[Range<u64>],
     ) -> object_store::Result<Vec<Bytes>> {
+        self.unsure.settle()?;
         self.disk.get_ranges(location, ranges).await
     }
 
@@ -147,7 +213,10 @@ impl ObjectStore for SyncedDisk {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.disk.list(prefix)
+        match self.unsure.settle() {
+            Ok(()) => self.disk.list(prefix),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
 
     fn list_with_offset(
@@ -155,10 +224,14 @@ impl ObjectStore for SyncedDisk {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.disk.list_with_offset(prefix, offset)
+        match self.unsure.settle() {
+            Ok(()) => self.disk.list_with_offset(prefix, offset),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.unsure.settle()?;
         self.disk.list_with_delimiter(prefix).await
     }
 
@@ -187,6 +260,7 @@ struct SyncedUpload {
     upload: Box<dyn MultipartUpload>,
     path: PathBuf,
     location: Path,
+    unsure: Arc<Unsure>,
 }
 
 #[async_trait]
@@ -197,10 +271,11 @@ impl MultipartUpload for SyncedUpload {
 
     async fn complete(&mut self) -> object_store::Result<PutResult> {
         let result = self.upload.complete().await?;
-        let path = self.path.clone();
+        let (path, unsure) = (self.path.clone(), Arc::clone(&self.unsure));
         tokio::task::spawn_blocking(move || {
-            File::open(&path)?.sync_all()?;
-            sync_directories(&path)
+            let outcome = (File::open(&path).and_then(|file| file.sync_all()))
+                .and_then(|()| sync_directories(&path));
+            unsure.note(path, outcome)
         })
         .await
         .map_err(|source| object_store::Error::JoinError { source })?
@@ -283,6 +358,24 @@ fn create_directory(directory: &FilePath) -> io::Result<()> {
 fn sync_directories(path: &FilePath) -> io::Result<()> {
     for directory in path.ancestors().skip(1).take(2) {
         File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Syncs a directory of the lake and all above it.
+fn sync_from(directory: &FilePath, root: &FilePath) -> io::Result<()> {
+    for directory in directory.ancestors() {
+        match File::open(directory) {
+            Ok(opened) => opened.sync_all()?,
+            // Above the lake: nobody with our rights made what we may not even list.
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied
+                    && !directory.starts_with(root) =>
+            {
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }

@@ -72,7 +72,15 @@ impl Lake {
     }
 
     /// Opens a stream's table, making it when it is missing. Two makers at once end with the same table.
+    ///
+    /// What the table holds by then survives a power cut, whoever wrote it.
     pub async fn open_or_create(&self, stream: Stream) -> Result<DeltaTable> {
+        let table = self.find_or_create(stream).await?;
+        self.location.sync(&format!("{stream}/_delta_log")).await?;
+        Ok(table)
+    }
+
+    async fn find_or_create(&self, stream: Stream) -> Result<DeltaTable> {
         if let Some(table) = self.open(stream).await? {
             return Ok(table);
         }

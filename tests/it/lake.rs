@@ -11,7 +11,7 @@ use deltalake::kernel::Add;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use tapetrail::config::Config;
+use tapetrail::config::{Config, Durability};
 use tapetrail::detection::library::Library;
 use tapetrail::event::{MICROS_PER_SECOND, Micros, Stream, TimestampType};
 use tapetrail::intake::{Intake, Message};
@@ -30,7 +30,12 @@ pub const BEGIN: Micros = 1_790_000_000 * MICROS_PER_SECOND;
 /// Returns a lake in `store`, which counts paths from its root.
 pub fn lake_in(store: Arc<dyn ObjectStore>) -> Lake {
     let url = "memory:///lake/".parse().expect("a URL");
-    Lake::new(Location { store, url })
+    let durability = Durability::Os;
+    Lake::new(Location {
+        store,
+        url,
+        durability,
+    })
 }
 
 pub fn memory_lake() -> Lake {

@@ -1,5 +1,8 @@
 //! Tests of the program that need no broker: one binary, one module per concern.
 
+#[path = "../power_cut/mod.rs"]
+mod disk;
+
 mod broken_files;
 mod cli;
 mod breakage;
@@ -9,6 +12,7 @@ mod fencing;
 mod input;
 mod lake;
 mod layout;
+mod power_cut;
 mod rooms;
 mod secrets;
 mod unavailable_store;
