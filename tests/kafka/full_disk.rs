@@ -17,16 +17,17 @@ use crate::producer::Producer;
 
 #[test]
 fn a_full_disk_at_the_data_is_waited_out() {
-    is_waited_out("lake");
+    // With a page left a file is begun and cannot be ended.
+    is_waited_out("lake", &[0, 4096]);
 }
 
 #[test]
 fn a_full_disk_at_the_log_is_waited_out() {
-    is_waited_out("lake/api_calls/_delta_log");
+    is_waited_out("lake/api_calls/_delta_log", &[0]);
 }
 
-/// Fills the disk that is mounted at `full`, wholly and but for a page, and makes room again.
-fn is_waited_out(full: &str) {
+/// Fills the disk that is mounted at `full`, each time but for so many bytes, and makes room again.
+fn is_waited_out(full: &str, all_bytes_left: &[u64]) {
     let broker = Broker::shared();
     let mut deployment = Deployment::new(broker, &[(Stream::ApiCalls, 2)]);
     let disk = SmallDisk::mount(full);
@@ -39,10 +40,10 @@ fn is_waited_out(full: &str) {
     deployment.produce(&producer, 0..100);
     let mut process = deployment.consume();
     deployment.wait_for_all(&producer);
-    for (round, bytes_left) in [0, 4096].into_iter().enumerate() {
+    for (round, bytes_left) in all_bytes_left.iter().enumerate() {
         eventually("the consumer is ready", is_ready);
         let before = deployment.lake();
-        let ballast = fill(&disk.path(full), bytes_left);
+        let ballast = fill(&disk.path(full), *bytes_left);
         let next = 100 * (round as u64 + 1);
         deployment.produce(&producer, next..next + 100);
         producer.flush();
