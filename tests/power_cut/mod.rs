@@ -227,10 +227,11 @@ impl State {
     }
 
     fn keep_moment(&mut self) {
-        if self.moments.is_some() {
-            let moment = self.moment();
-            self.moments.as_mut().expect("just seen").push(moment);
-        }
+        let Some(mut moments) = self.moments.take() else {
+            return;
+        };
+        moments.push(self.moment());
+        self.moments = Some(moments);
     }
 
     fn moment(&self) -> Moment {
