@@ -217,7 +217,7 @@ impl Mapping {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detect {
-    /// Parameter overrides by detection: `[detect.params.missing_upload] deadline = "24h"`.
+    /// Parameter overrides by detection: `[detect.params.missing_upload] missing_after = "24h"`.
     pub params: BTreeMap<String, BTreeMap<String, toml::Value>>,
 }
 

@@ -277,6 +277,11 @@ fn targets(source: &KafkaSource, streams: &[StreamState]) -> Result<BTreeMap<Top
             targets.insert(at, high);
         }
     }
+    if targets.is_empty() {
+        bail!(
+            "none of the topics is at the brokers, so there is no end to stop at; create them, or name yours under kafka.topics"
+        );
+    }
     Ok(targets)
 }
 
