@@ -5,6 +5,7 @@
 --
 -- [columns]
 -- app_id                 = { type = "string", doc = "App ID" }
+-- cname                  = { type = "string", doc = "the channel that it was acquired for" }
 -- resource_id            = { type = "string", doc = "the ticket" }
 -- acquire_id             = { type = "string", doc = "event id of the acquire" }
 -- acquired_at            = { type = "timestamp", doc = "when the acquire was sent" }
@@ -23,6 +24,7 @@
 -- ---
 SELECT
     app_id,
+    cname,
     resource_id,
     acquire_id,
     acquired_at,
@@ -45,6 +47,7 @@ FROM (
     -- A ticket comes from one acquire; of rows that repeat it any is as good, so the least value of each column is.
     SELECT
         app_id,
+        cname,
         resource_id,
         min(event_id) AS acquire_id,
         min(requested_at) AS acquired_at,
@@ -61,5 +64,5 @@ FROM (
         min(start_parameter_access_key_fingerprint) AS access_key_fingerprint
     FROM api_calls
     WHERE operation = 'acquire' AND resource_id IS NOT NULL
-    GROUP BY app_id, resource_id
+    GROUP BY app_id, cname, resource_id
 )

@@ -32,7 +32,7 @@ pub struct DetectArgs {
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
 
-    /// Value of a detection's parameter, for example missing_upload.deadline=24h
+    /// Value of a detection's parameter, for example missing_upload.missing_after=24h
     #[arg(long = "param", value_name = "DETECTION.NAME=VALUE")]
     params: Vec<String>,
 

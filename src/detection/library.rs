@@ -28,6 +28,7 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "detections/vendor_mismatch.sql",
     "investigations/candidates.sql",
     "investigations/coverage.sql",
+    "investigations/reach.sql",
     "investigations/sessions.sql",
     "investigations/starts.sql",
     "investigations/timeline.sql",

@@ -303,6 +303,10 @@ fn session(options: &EngineOptions) -> Result<SessionContext> {
     settings.execution.parquet.pushdown_filters = true;
     settings.execution.parquet.reorder_filters = true;
     settings.execution.parquet.bloom_filter_on_read = true;
+    // Both sides of a join in partitions: a side that is collected into one starts to read at once, before the other
+    // side has told which sessions and channels matter, and then reads every file.
+    settings.optimizer.hash_join_single_partition_threshold = 0;
+    settings.optimizer.hash_join_single_partition_threshold_rows = 0;
     // The tables' columns carry comments. A union keeps those that agree, and the planner's check then takes the
     // lost comment of a column for another type.
     settings.execution.skip_physical_aggregate_schema_check = true;
