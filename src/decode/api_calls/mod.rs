@@ -17,16 +17,25 @@ use self::path::{Operation, Path};
 use self::request::{ClientRequest, RequestBody, Storage};
 use self::response::ResponseBody;
 use super::identity::{DELIVERY_FIELDS, derive_event_id, derive_member_id};
+use super::outlined::Outlined;
 use super::scalar::{Int, Object, Text, lower_case};
 use super::time::Instant;
-use super::{Decoded, Emit, each_element, missing, reject};
+use super::{DecodeContext, Decoded, Emit, each_element, missing, reject};
 use crate::event::{Reject, RejectCode};
+use crate::redact::outline::Value;
 use crate::table::api_calls::ApiCallRow;
 use crate::table::rows::{Event, EventRow};
 
 /// Decodes one call, or a list of them.
-pub(super) fn decode(text: &str, emit: &mut Emit<'_>) -> Result<(), Reject> {
-    each_element(text, text, emit, decode_call)
+pub(super) fn decode(
+    text: &str,
+    context: &DecodeContext<'_>,
+    emit: &mut Emit<'_>,
+) -> Result<(), Reject> {
+    each_element(text, text, emit, |text, payload, emit| {
+        let outline = context.outline.filter(|outline| outline.is_all_of(text));
+        decode_call(text, outline, payload, emit)
+    })
 }
 
 /// A call whose bodies are of the kinds `Q` and `R`.
@@ -89,19 +98,37 @@ struct UserContext<'a> {
 }
 
 /// Decodes the call in `text`; `payload` is what the row keeps of the message.
-fn decode_call(text: &str, payload: &str, emit: &mut Emit<'_>) -> Result<(), Reject> {
+fn decode_call(
+    text: &str,
+    outline: Option<Value<'_>>,
+    payload: &str,
+    emit: &mut Emit<'_>,
+) -> Result<(), Reject> {
     type InOnePass<'a> = Call<'a, Body<'a, RequestBody<'a>>, Body<'a, ResponseBody<'a>>>;
+    if let Some(outline) = outline
+        && let Ok(call) = InOnePass::deserialize(Outlined(outline))
+    {
+        return emit_call(call, text, Some(outline), payload, emit);
+    }
+    // What is wrong, and where, only the text tells.
     if let Ok(call) = serde_json::from_str::<InOnePass<'_>>(text) {
-        return emit_call(call, text, payload, emit);
+        return emit_call(call, text, None, payload, emit);
     }
     // The fault may lie in a body, which must not cost the row.
     let call = serde_json::from_str::<Call<'_, Apart<'_>, Apart<'_>>>(text);
-    emit_call(call.map_err(|error| reject(&error))?, text, payload, emit)
+    emit_call(
+        call.map_err(|error| reject(&error))?,
+        text,
+        None,
+        payload,
+        emit,
+    )
 }
 
 fn emit_call<'a, Q, R>(
     call: Call<'a, Q, R>,
     text: &'a str,
+    outline: Option<Value<'a>>,
     payload: &str,
     emit: &mut Emit<'_>,
 ) -> Result<(), Reject>
@@ -162,7 +189,8 @@ where
     };
     fill_identity(&mut row, &path, &mut request, &mut response_body);
     if path.operation == Operation::Start && has_request_body {
-        let hash = match request_text.as_deref() {
+        let outlined = outline.and_then(|call| call.member("request")?.member("body"));
+        let hash = match request_text.as_deref().or(outlined.map(Value::text)) {
             Some(body) => Some(derive_event_id(body, DELIVERY_FIELDS)),
             None => derive_member_id(text, &["request", "body"], DELIVERY_FIELDS),
         };
