@@ -78,7 +78,7 @@ fn hot_path(criterion: &mut Criterion) {
         bencher.iter(|| {
             let (text, outline) = turn.next().expect("a cycle has no end");
             let context = DecodeContext {
-                outline: outline.root(text),
+                outlined: outline.of(text),
                 ..DecodeContext::default()
             };
             let mut emit = |one: Decoded<'_>| drop(black_box(one));

@@ -11,7 +11,7 @@ use crate::config::{Config, Mapping};
 use crate::decode::webhooks::{Signature, check_signature};
 use crate::decode::{DecodeContext, Decoded, decode};
 use crate::event::{Micros, Reject, RejectCode, SkipReason, Stream};
-use crate::redact::outline::{self, Outline};
+use crate::redact::outline::{Outline, Outlined};
 use crate::redact::{FingerprintKey, Redactor};
 use crate::table::rows::{Origin, Remains, Rows};
 
@@ -120,8 +120,8 @@ impl Intake {
             .json_with_outline(value, &mut text, &mut outline);
         let left = match redacted {
             Ok(()) => {
-                let root = outline.root(&text);
-                self.take_text(rows, origin, message, &text, root, signature)
+                let outlined = outline.of(&text);
+                self.take_text(rows, origin, message, &text, outlined, signature)
             }
             Err(reject) => {
                 let raw = self.redactor.bytes(value);
@@ -185,7 +185,7 @@ impl Intake {
         origin: &Origin<'_>,
         message: &Message<'_>,
         text: &str,
-        outline: Option<outline::Value<'_>>,
+        outlined: Option<Outlined<'_>>,
         signature: Signature<'_>,
     ) -> Left {
         let key = match rows.stream() {
@@ -197,7 +197,7 @@ impl Intake {
             signature,
             key: key.as_deref(),
             received_at: origin.received_at,
-            outline,
+            outlined,
         };
         let mut left = Left::default();
         let mut record_index = origin.first_index;

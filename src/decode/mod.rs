@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 
 use crate::config::Mapping;
 use crate::event::{Micros, Reject, RejectCode, SkipReason, Stream};
-use crate::redact::outline;
+use crate::redact::outline::Outlined;
 use crate::table::rows::Event;
 
 /// What a decoder may need to know beside the text of the message.
@@ -37,8 +37,8 @@ pub struct DecodeContext<'c> {
     pub key: Option<&'c str>,
     /// The record's time: the event time of last resort for session records.
     pub received_at: Option<Micros>,
-    /// The outline of the text, if there is one: the same rows for less time.
-    pub outline: Option<outline::Value<'c>>,
+    /// The text and its outline, if there is one: the same rows for less time.
+    pub outlined: Option<Outlined<'c>>,
 }
 
 /// One thing that a message held, in the order of the message.

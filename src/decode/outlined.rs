@@ -3,22 +3,29 @@
 //! What it reads is what `serde_json` reads from the same text. What it cannot read alike is an error, and so is
 //! what is wrong with a message: whoever gets one reads the text instead, which says what is wrong and where.
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use serde_json::Error;
 
-use crate::redact::outline::{Children, Quoted, Value};
+use crate::redact::outline::{Children, Outlined, Quoted, Value};
 
-/// An outlined value as a source of typed ones.
+/// Reads a typed value.
+pub(super) fn from_outline<'de, T: Deserialize<'de>>(outlined: &Outlined<'de>) -> Result<T, Error> {
+    T::deserialize(Reader(outlined.root()))
+}
+
+/// Reads one value of an outline.
 #[derive(Clone, Copy)]
-pub(super) struct Outlined<'de>(pub(super) Value<'de>);
+struct Reader<'o, 'de>(Value<'o, 'de>);
 
-impl<'de> Deserializer<'de> for Outlined<'de> {
+impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     type Error = Error;
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let Outlined(value) = self;
+        let Reader(value) = self;
         match value.first_byte() {
             b'"' => string(value.quoted(), visitor),
             b'{' => {
@@ -89,15 +96,15 @@ impl<'de> Deserializer<'de> for Key<'de> {
 }
 
 /// What is in a container, handed out one by one.
-struct Inside<'de> {
-    children: Children<'de>,
+struct Inside<'o, 'de> {
+    children: Children<'o, 'de>,
     /// The member whose key is read, and whose value is not.
-    member: Option<Value<'de>>,
+    member: Option<Value<'o, 'de>>,
 }
 
-impl<'de> Inside<'de> {
+impl<'o, 'de> Inside<'o, 'de> {
     #[inline]
-    fn of(container: Value<'de>) -> Self {
+    fn of(container: Value<'o, 'de>) -> Self {
         Inside {
             children: container.children(),
             member: None,
@@ -114,7 +121,7 @@ impl<'de> Inside<'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for &mut Inside<'de> {
+impl<'de> MapAccess<'de> for &mut Inside<'_, 'de> {
     type Error = Error;
 
     #[inline]
@@ -133,11 +140,11 @@ impl<'de> MapAccess<'de> for &mut Inside<'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let member = self.member.take();
         let member = member.ok_or_else(|| Error::custom("a value before its key"))?;
-        seed.deserialize(Outlined(member))
+        seed.deserialize(Reader(member))
     }
 }
 
-impl<'de> SeqAccess<'de> for &mut Inside<'de> {
+impl<'de> SeqAccess<'de> for &mut Inside<'_, 'de> {
     type Error = Error;
 
     #[inline]
@@ -147,7 +154,7 @@ impl<'de> SeqAccess<'de> for &mut Inside<'de> {
     ) -> Result<Option<T::Value>, Error> {
         let element = self.children.next();
         element
-            .map(|element| seed.deserialize(Outlined(element)))
+            .map(|element| seed.deserialize(Reader(element)))
             .transpose()
     }
 }
@@ -190,7 +197,6 @@ fn by_text<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value,
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde::Deserialize;
     use serde_json::value::RawValue;
 
     use super::*;
@@ -205,7 +211,7 @@ mod tests {
         let (mut text, mut outline) = (String::new(), Outline::default());
         let outcome = redactor().json_with_outline(message.as_bytes(), &mut text, &mut outline);
         outcome.expect("the message is JSON");
-        let outlined = Json::deserialize(Outlined(outline.root(&text)?));
+        let outlined = from_outline::<Json>(&outline.of(&text)?);
         match (&outlined, serde_json::from_str::<Json>(&text)) {
             (Ok(outlined), Ok(parsed)) => assert_eq!(*outlined, parsed, "{text}"),
             (Err(_), Err(_)) => {}
@@ -272,10 +278,13 @@ mod tests {
         let (mut text, mut outline) = (String::new(), Outline::default());
         let outcome = redactor().json_with_outline(b"[1,2]", &mut text, &mut outline);
         outcome.expect("the message is JSON");
-        let root = || Outlined(outline.root(&text).expect("it is short"));
-        assert!(<&RawValue>::deserialize(root()).is_err());
-        assert!(<(u8,)>::deserialize(root()).is_err(), "one is left over");
-        assert_eq!(<(u8, u8)>::deserialize(root()).expect("a pair"), (1, 2));
+        let outlined = outline.of(&text).expect("it is short");
+        assert!(from_outline::<&RawValue>(&outlined).is_err());
+        assert!(
+            from_outline::<(u8,)>(&outlined).is_err(),
+            "one is left over"
+        );
+        assert_eq!(from_outline::<(u8, u8)>(&outlined).expect("a pair"), (1, 2));
     }
 
     proptest! {

@@ -22,13 +22,13 @@ pub(super) fn decoded_with(
     let redactor = Redactor::new(None);
     let outcome = redactor.json_with_outline(text.as_bytes(), &mut redacted, &mut outline);
     if outcome.is_ok() {
-        let outline = outline.root(&redacted);
+        let outlined = outline.of(&redacted);
         assert_eq!(
             decoded_once(
                 stream,
                 &redacted,
                 &DecodeContext {
-                    outline,
+                    outlined,
                     ..*context
                 }
             ),

@@ -139,16 +139,12 @@ impl Outline {
         self.nodes.shrink_to(bytes / size_of::<Node>());
     }
 
-    /// The outermost value of `text`, which must be the one that this outline was recorded with. None where there
-    /// is no outline: the text is too long, or was changed afterwards.
-    pub fn root<'t>(&'t self, text: &'t str) -> Option<Value<'t>> {
+    /// `text`, which must be the one that this outline was recorded with, and its outline. None where there is none:
+    /// the text is too long, or was changed afterwards.
+    pub fn of<'t>(&'t self, text: &'t str) -> Option<Outlined<'t>> {
         let nodes = self.nodes.as_slice();
         let is_of_text = self.text_bytes == text.len() && !nodes.is_empty();
-        is_of_text.then_some(Value {
-            text,
-            nodes,
-            node: 0,
-        })
+        is_of_text.then_some(Outlined { text, nodes })
     }
 
     #[inline(always)]
@@ -159,11 +155,32 @@ impl Outline {
     }
 }
 
-/// A value of an outlined text.
+/// A text and its outline.
 #[derive(Debug, Clone, Copy)]
-pub struct Value<'t> {
+pub struct Outlined<'t> {
     text: &'t str,
     nodes: &'t [Node],
+}
+
+impl<'t> Outlined<'t> {
+    /// The text, all of it.
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// The outermost value.
+    pub fn root(&self) -> Value<'_, 't> {
+        Value {
+            outlined: self,
+            node: 0,
+        }
+    }
+}
+
+/// A value of an outlined text: as small as can be, because it is handed through many calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Value<'o, 't> {
+    outlined: &'o Outlined<'t>,
     node: usize,
 }
 
@@ -176,77 +193,79 @@ pub enum Quoted<'t> {
     Escaped(&'t str),
 }
 
-impl<'t> Value<'t> {
+impl<'o, 't> Value<'o, 't> {
+    #[inline(always)]
+    fn node(self) -> &'t Node {
+        &self.outlined.nodes[self.node]
+    }
+
     /// The text of this value alone.
     #[inline]
     pub fn text(self) -> &'t str {
-        let span = self.nodes[self.node].value;
-        &self.text[span.start()..span.end()]
+        let span = self.node().value;
+        &self.outlined.text[span.start()..span.end()]
     }
 
     /// The first byte of its text, which tells its type.
     #[inline]
     pub fn first_byte(self) -> u8 {
-        self.text.as_bytes()[self.nodes[self.node].value.start()]
+        self.outlined.text.as_bytes()[self.node().value.start()]
     }
 
     /// A value that is a string.
     #[inline]
     pub fn quoted(self) -> Quoted<'t> {
-        quoted(self.text, self.nodes[self.node].value)
+        quoted(self.outlined.text, self.node().value)
+    }
+
+    /// The key of a member.
+    #[inline]
+    pub fn key(self) -> Quoted<'t> {
+        quoted(self.outlined.text, self.node().key)
     }
 
     /// The members of an object or the elements of a list; nothing else has any.
     #[inline]
-    pub fn children(self) -> Children<'t> {
+    pub fn children(self) -> Children<'o, 't> {
         Children {
-            end: self.nodes[self.node].next as usize,
-            next: Value {
-                node: self.node + 1,
-                ..self
-            },
+            outlined: self.outlined,
+            next: self.node + 1,
+            end: self.node().next as usize,
         }
     }
 
     /// The first member of that name.
-    pub fn member(self, name: &str) -> Option<Value<'t>> {
+    pub fn member(self, name: &str) -> Option<Value<'o, 't>> {
         let is_named = |key: Quoted<'_>| match key {
             Quoted::Plain(key) => key == name,
             Quoted::Escaped(key) => unescape(&key[1..key.len() - 1]) == name,
         };
         self.children().find(|child| is_named(child.key()))
     }
-
-    /// The key of a member.
-    #[inline]
-    pub fn key(self) -> Quoted<'t> {
-        quoted(self.text, self.nodes[self.node].key)
-    }
-
-    /// Tells whether this is the value that the whole of `text` is, the very same bytes and not a copy.
-    pub fn is_all_of(self, text: &str) -> bool {
-        self.node == 0 && std::ptr::eq(self.text, text)
-    }
 }
 
 /// What is in a container, in the order of the text.
 #[derive(Debug, Clone)]
-pub struct Children<'t> {
-    next: Value<'t>,
+pub struct Children<'o, 't> {
+    outlined: &'o Outlined<'t>,
+    next: usize,
     /// The node after all of them.
     end: usize,
 }
 
-impl<'t> Iterator for Children<'t> {
-    type Item = Value<'t>;
+impl<'o, 't> Iterator for Children<'o, 't> {
+    type Item = Value<'o, 't>;
 
     #[inline]
-    fn next(&mut self) -> Option<Value<'t>> {
-        let child = self.next;
-        if child.node >= self.end {
+    fn next(&mut self) -> Option<Value<'o, 't>> {
+        if self.next >= self.end {
             return None;
         }
-        self.next.node = child.nodes[child.node].next as usize;
+        let child = Value {
+            outlined: self.outlined,
+            node: self.next,
+        };
+        self.next = child.node().next as usize;
         Some(child)
     }
 }

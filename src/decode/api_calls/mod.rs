@@ -16,13 +16,13 @@ use self::body::{Apart, Body};
 use self::path::{Operation, Path};
 use self::request::{ClientRequest, RequestBody, Storage};
 use self::response::ResponseBody;
-use super::identity::{DELIVERY_FIELDS, derive_event_id, derive_member_id};
-use super::outlined::Outlined;
+use super::identity::{DELIVERY_FIELDS, derive_event_id, derive_member_id, derive_outlined_id};
+use super::outlined::from_outline;
 use super::scalar::{Int, Object, Text, lower_case};
 use super::time::Instant;
 use super::{DecodeContext, Decoded, Emit, each_element, missing, reject};
 use crate::event::{Reject, RejectCode};
-use crate::redact::outline::Value;
+use crate::redact::outline::Outlined;
 use crate::table::api_calls::ApiCallRow;
 use crate::table::rows::{Event, EventRow};
 
@@ -33,8 +33,9 @@ pub(super) fn decode(
     emit: &mut Emit<'_>,
 ) -> Result<(), Reject> {
     each_element(text, text, emit, |text, payload, emit| {
-        let outline = context.outline.filter(|outline| outline.is_all_of(text));
-        decode_call(text, outline, payload, emit)
+        let is_text = |outlined: &&Outlined<'_>| std::ptr::eq(outlined.text(), text);
+        let outlined = context.outlined.as_ref().filter(is_text);
+        decode_call(text, outlined, payload, emit)
     })
 }
 
@@ -97,18 +98,18 @@ struct UserContext<'a> {
     environment: Text<'a>,
 }
 
-/// Decodes the call in `text`; `payload` is what the row keeps of the message.
+/// Decodes the call in `text`, which `outlined` is if there is one; `payload` is what the row keeps of the message.
 fn decode_call(
     text: &str,
-    outline: Option<Value<'_>>,
+    outlined: Option<&Outlined<'_>>,
     payload: &str,
     emit: &mut Emit<'_>,
 ) -> Result<(), Reject> {
     type InOnePass<'a> = Call<'a, Body<'a, RequestBody<'a>>, Body<'a, ResponseBody<'a>>>;
-    if let Some(outline) = outline
-        && let Ok(call) = InOnePass::deserialize(Outlined(outline))
+    if let Some(outlined) = outlined
+        && let Ok(call) = from_outline::<InOnePass<'_>>(outlined)
     {
-        return emit_call(call, text, Some(outline), payload, emit);
+        return emit_call(call, text, Some(outlined), payload, emit);
     }
     // What is wrong, and where, only the text tells.
     if let Ok(call) = serde_json::from_str::<InOnePass<'_>>(text) {
@@ -128,7 +129,7 @@ fn decode_call(
 fn emit_call<'a, Q, R>(
     call: Call<'a, Q, R>,
     text: &'a str,
-    outline: Option<Value<'a>>,
+    outlined: Option<&Outlined<'_>>,
     payload: &str,
     emit: &mut Emit<'_>,
 ) -> Result<(), Reject>
@@ -189,10 +190,11 @@ where
     };
     fill_identity(&mut row, &path, &mut request, &mut response_body);
     if path.operation == Operation::Start && has_request_body {
-        let outlined = outline.and_then(|call| call.member("request")?.member("body"));
-        let hash = match request_text.as_deref().or(outlined.map(Value::text)) {
-            Some(body) => Some(derive_event_id(body, DELIVERY_FIELDS)),
-            None => derive_member_id(text, &["request", "body"], DELIVERY_FIELDS),
+        let outlined_body = outlined.and_then(|call| call.root().member("request")?.member("body"));
+        let hash = match (request_text.as_deref(), outlined_body) {
+            (Some(body), _) => Some(derive_event_id(body, DELIVERY_FIELDS)),
+            (None, Some(body)) => Some(derive_outlined_id(body, DELIVERY_FIELDS)),
+            (None, None) => derive_member_id(text, &["request", "body"], DELIVERY_FIELDS),
         };
         row.request_hash = hash.map(Cow::Owned);
     }
