@@ -166,29 +166,15 @@ where
 
     let event_id = call.event_id.filled();
     let event_id = event_id.unwrap_or_else(|| derive_event_id(text, DELIVERY_FIELDS).into());
-    let caller = call.caller.0.unwrap_or_default();
-    let context = call.context.0.unwrap_or_default();
-    let app_id = path.app_id.map(Cow::Borrowed);
-    let mut row = ApiCallRow {
-        app_id: app_id.or_else(|| call.app_id.filled()),
-        requested_at: Some(requested_at),
-        responded_at: call.responded_at.micros(),
-        http_status: response.status.0,
-        error: call.error.filled(),
-        caller_service: caller.service.filled(),
-        caller_host: caller.host.filled(),
-        caller_ip: caller.ip.filled(),
-        caller_region: caller.region.filled(),
-        caller_environment: caller.environment.filled(),
-        caller_version: caller.version.filled(),
-        caller_trace_id: caller.trace_id.filled(),
-        caller_attempt: caller.attempt.0,
-        context_user_region: context.user_region.filled(),
-        context_user_ip: context.user_ip.filled(),
-        context_environment: context.environment.filled(),
-        ..ApiCallRow::default()
-    };
+    let mut row = ApiCallRow::default();
     fill_identity(&mut row, &path, &mut request, &mut response_body);
+    let app_id = path.app_id.map(Cow::Borrowed);
+    row.app_id = app_id.or_else(|| call.app_id.filled());
+    row.requested_at = Some(requested_at);
+    row.responded_at = call.responded_at.micros();
+    row.http_status = response.status.0;
+    row.error = call.error.filled();
+    fill_caller(&mut row, call.caller, call.context);
     if path.operation == Operation::Start && has_request_body {
         let outlined_body = outlined.and_then(|call| call.root().member("request")?.member("body"));
         let hash = match (request_text.as_deref(), outlined_body) {
@@ -199,7 +185,7 @@ where
         row.request_hash = hash.map(Cow::Owned);
     }
     if let Some(client_request) = request.client_request.0 {
-        fill_request(&mut row, *client_request);
+        fill_request(&mut row, client_request);
     }
     fill_response(&mut row, path.operation, response_body);
     row.request_host = path.host;
@@ -210,6 +196,28 @@ where
         row: EventRow::ApiCall(row),
     }));
     Ok(())
+}
+
+fn fill_caller<'a>(
+    row: &mut ApiCallRow<'a>,
+    caller: Object<Caller<'a>>,
+    context: Object<UserContext<'a>>,
+) {
+    if let Some(caller) = caller.0 {
+        row.caller_service = caller.service.filled();
+        row.caller_host = caller.host.filled();
+        row.caller_ip = caller.ip.filled();
+        row.caller_region = caller.region.filled();
+        row.caller_environment = caller.environment.filled();
+        row.caller_version = caller.version.filled();
+        row.caller_trace_id = caller.trace_id.filled();
+        row.caller_attempt = caller.attempt.0;
+    }
+    if let Some(context) = context.0 {
+        row.context_user_region = context.user_region.filled();
+        row.context_user_ip = context.user_ip.filled();
+        row.context_environment = context.environment.filled();
+    }
 }
 
 /// Fills the names of what the call is about: from the path, else the request, else the response.
@@ -240,7 +248,7 @@ fn fill_identity<'a>(
     row.sid = sid.map(lower_case);
 }
 
-fn fill_request<'a>(row: &mut ApiCallRow<'a>, client_request: ClientRequest<'a>) {
+fn fill_request<'a>(row: &mut ApiCallRow<'a>, client_request: Box<ClientRequest<'a>>) {
     if let Some(config) = client_request.storage_config.0 {
         let storage = Storage::from(config);
         row.vendor = storage.vendor;
@@ -267,8 +275,8 @@ fn fill_request<'a>(row: &mut ApiCallRow<'a>, client_request: ClientRequest<'a>)
     }
     row.exclude_resource_ids = client_request.exclude_resource_ids.0.map(names);
     row.resource_expired_hour = client_request.resource_expired_hour.0;
-    let region = client_request.region.filled();
-    row.recorder_region = region.or_else(|| client_request.region_affinity.filled());
+    let (region, affinity) = (client_request.region, client_request.region_affinity);
+    row.recorder_region = region.filled().or_else(|| affinity.filled());
     let file_config = client_request.recording_file_config.0.unwrap_or_default();
     row.av_file_types = file_config.av_file_type.0.map(names);
 }
