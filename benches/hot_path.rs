@@ -25,6 +25,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const MESSAGES: u64 = 100_000;
 const PARTITIONS: u64 = 16;
 
+/// So few that they stay in the cache: the message that is decoded is one that was redacted just before.
+const REDACTED: usize = 200;
+
 fn origin(n: u64) -> Origin<'static> {
     Origin {
         topic: "recording.api-calls".into(),
@@ -53,6 +56,7 @@ fn hot_path(criterion: &mut Criterion) {
     let redactor = redactor();
     let redacted: Vec<(String, Outline)> = calls
         .iter()
+        .take(REDACTED)
         .map(|call| {
             let (mut text, mut outline) = (String::new(), Outline::default());
             let outcome = redactor.json_with_outline(call.as_bytes(), &mut text, &mut outline);
