@@ -519,7 +519,8 @@ mod tests {
 
         #[test]
         fn an_outlined_value_has_the_id_of_its_text(value in json(), ignored in json()) {
-            let text = format!(r#"{{"\u0062":{value},"c":"\ud83d\ude00","headers":{ignored},"d":{{"headers":{ignored}}}}}"#);
+            let headers = format!(r#"{{"headers":{ignored}}}"#);
+            let text = format!(r#"{{"\u0062":{value},"c":"\ud83d\ude00","d":{headers},"headers":0}}"#);
             let odd = format!(r#"["\ud800",{text}]"#);
             for text in [value.to_string(), reversed(&value), text, odd] {
                 let (mut redacted, mut outline) = (String::new(), Outline::default());

@@ -6,7 +6,8 @@
 
 use super::escape::unescape;
 
-/// Longer messages have no outline: it can be ten times as long as the message (`[0,0,0,..]`).
+/// Longer messages have no outline: it can be ten times as long as the message (`[0,0,0,..]`). Positions in what
+/// is written of shorter ones fit in 31 bits by far.
 pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// The outline of one text. Reuse it for the next.
@@ -17,7 +18,7 @@ pub struct Outline {
     key: Span,
     /// The innermost container that is still open, while recording.
     open: u32,
-    /// How long the text is.
+    /// How long the text is; 0 until it is complete.
     text_bytes: usize,
 }
 
@@ -143,7 +144,7 @@ impl Outline {
     /// the text is too long, or was changed afterwards.
     pub fn of<'t>(&'t self, text: &'t str) -> Option<Outlined<'t>> {
         let nodes = self.nodes.as_slice();
-        let is_of_text = self.text_bytes == text.len() && !nodes.is_empty();
+        let is_of_text = self.text_bytes > 0 && self.text_bytes == text.len();
         is_of_text.then_some(Outlined { text, nodes })
     }
 
