@@ -74,6 +74,7 @@ fn taken_in(seed: u64) -> (Vec<(Stream, Vec<RecordBatch>)>, Truth) {
 async fn engine(tables: Vec<(Stream, Vec<RecordBatch>)>, library: &Library) -> Engine {
     let options = EngineOptions {
         views: library.views(),
+        kept: library.kept_views(&[]).expect("the queries are SQL"),
         ..EngineOptions::default()
     };
     Engine::memory(tables, options)

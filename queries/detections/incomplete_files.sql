@@ -10,7 +10,7 @@
 -- there and was removed later had arrived. Judged only where the bucket reports that kind of file at all, was watched since the session
 -- began, and it and the stream have passed the deadline; where files may wait in the service's backup, or an update moved them
 -- to another bucket, nothing is missing yet. The rest is in `not_judged`. Variants: no_index, no_slices, no_mp4. Severity is low until the
--- last deadline.
+-- last deadline; an mp4, which is made at the end, is missed only then.
 -- """
 -- false_positives = ["a lifecycle rule or converter that takes files away before the bucket reports them"]
 -- response = """
@@ -89,9 +89,8 @@ FROM (
     SELECT
         *,
         greatest(coalesce(ended_at, last_at + $quiet_after), last_at) AS due_at,
-        mode <> 'individual'
-            OR watched_until >= greatest(coalesce(ended_at, last_at + $quiet_after), last_at) + $postponed_after
-            AS is_mp4_due
+        watched_until >= greatest(coalesce(ended_at, last_at + $quiet_after), last_at)
+            + CASE WHEN mode = 'individual' THEN $postponed_after ELSE $missing_after END AS is_mp4_due
     FROM incomplete_arrivals
 ) AS incomplete
 LEFT JOIN session_beliefs ON session_beliefs.sid = incomplete.sid

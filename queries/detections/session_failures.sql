@@ -29,7 +29,7 @@
 -- [params]
 -- kicked_within  = { type = "duration", default = "60s", doc = "a recorder that leaves this soon, unasked, was pushed out" }
 -- gone_within    = { type = "duration", default = "60s", doc = "a session without a recorder that is gone this soon after its start had no right to join" }
--- ready_after    = { type = "duration", default = "5s", doc = "queries earlier than this after the start may find nothing yet" }
+-- ready_after    = { type = "duration", default = "5s", doc = "queries earlier than this after the start, or before the recorder came, may find nothing yet" }
 -- settled_after  = { type = "duration", default = "20m", doc = "notifications and files come this long after the end" }
 -- cycles_min     = { type = "int64", default = 2, doc = "so many sessions in a row that end idle are flapping" }
 -- reloads_min    = { type = "int64", default = 3, doc = "so many reloads of a page in one session are a storm" }
@@ -144,15 +144,17 @@ diagnosed AS (
                 AND diagnoses.last_alive_at IS NULL
                 AND diagnoses.fatal_errors = 0
                 AND diagnoses.writes IS NULL
-                AND stream_watermarks.webhooks_from <= diagnoses.requested_at + $tolerance
+                AND coalesce(diagnoses.stopped_at > diagnoses.missed_at, true)
+                AND diagnoses.app_notified_from <= diagnoses.requested_at + $tolerance
                 AND stream_watermarks.webhooks_to >= diagnoses.missed_at + $settled_after,
                 false
             ) AS is_token,
         diagnoses.failovers > 0 OR diagnoses.uids > 1 OR diagnoses.backup_index IS NOT NULL AS is_failed_over,
         coalesce(
-            diagnoses.queried_404_at >= diagnoses.responded_at + $ready_after
+            diagnoses.queried_404_at
+                >= coalesce(diagnoses.started_at + $tolerance, diagnoses.responded_at + $ready_after)
             AND NOT coalesce(diagnoses.stopped_at <= diagnoses.queried_404_at + $tolerance, false)
-            AND NOT coalesce(diagnoses.left_at <= diagnoses.queried_404_at + $tolerance, false)
+            AND NOT coalesce(diagnoses.last_left_at <= diagnoses.queried_404_at + $tolerance, false)
             AND (
                 coalesce(diagnoses.last_alive_at > diagnoses.queried_404_at + $tolerance, false)
                 OR coalesce(diagnoses.last_slice_at > diagnoses.queried_404_at + $settled_after, false)

@@ -52,7 +52,7 @@ lives AS (
         session_lifecycles.cname,
         session_lifecycles.uid,
         coalesce(session_lifecycles.started_at, session_lifecycles.first_at) AS started_at,
-        coalesce(least(session_lifecycles.left_at, stops.at), session_lifecycles.left_at, stops.at) AS ended_at,
+        least(session_lifecycles.last_left_at, stops.at) AS ended_at,
         coalesce(session_lifecycles.uploaded_at, session_lifecycles.backuped_at) AS announced_at,
         session_lifecycles.first_at,
         session_lifecycles.backuped_at IS NOT NULL OR coalesce(stops.is_backuped, false) AS is_backuped

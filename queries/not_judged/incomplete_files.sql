@@ -37,9 +37,8 @@ FROM (
     SELECT
         *,
         greatest(coalesce(ended_at, last_at + $quiet_after), last_at) AS due_at,
-        mode <> 'individual'
-            OR watched_until >= greatest(coalesce(ended_at, last_at + $quiet_after), last_at) + $postponed_after
-            AS is_mp4_due
+        watched_until >= greatest(coalesce(ended_at, last_at + $quiet_after), last_at)
+            + CASE WHEN mode = 'individual' THEN $postponed_after ELSE $missing_after END AS is_mp4_due
     FROM incomplete_arrivals
 )
 WHERE (ended_at IS NOT NULL OR watched_until >= last_at + $quiet_after)

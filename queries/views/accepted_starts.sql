@@ -1,6 +1,7 @@
 -- ---
 -- name        = "accepted_starts"
 -- title       = "The start that each session came from"
+-- kept        = true
 -- description = """
 -- One row per session whose accepted start is in the log, with the life of the session: from the answer to the start to the
 -- earliest of webhook 41, 11, 31, 32, the answer to a stop and the expiry of the ticket. The service never re-routes: files go

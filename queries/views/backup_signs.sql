@@ -1,6 +1,7 @@
 -- ---
 -- name        = "backup_signs"
 -- title       = "Signs that files of a session went to the service's backup"
+-- kept        = true
 -- description = """
 -- One row per sign: webhook 32, a stop or query that answers backuped or stranded, a warning that a slice went to the backup
 -- (2, module 1, code 32), and an index that came back from there, which is named `<name>_<tick>_<index>.m3u8`. The name of a mixed

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "failed_calls"
 -- title       = "Calls that failed for a reason of their own"
+-- kept        = true
 -- description = """
 -- One row per acquire or start that was refused because of its token (109, 110), its ticket (433 expired; 1001 unreadable, 1003 foreign;
 -- 432 where the ticket was acquired for another channel or uid, or more than five minutes before), the account (acquire 62, 400

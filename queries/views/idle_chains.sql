@@ -1,6 +1,7 @@
 -- ---
 -- name        = "idle_chains"
 -- title       = "Sessions that ended idle and were started again at once"
+-- kept        = true
 -- description = """
 -- One row per session that its recorder left because nobody was there (41, bit 4), with the run that it belongs to: sessions of one channel,
 -- each started within ten minutes after the one before it had ended idle. Most runs have one session.

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "incomplete_arrivals"
 -- title       = "Sessions of which a kind of file is missing"
+-- kept        = true
 -- description = """
 -- One row per accepted session that has slices without an index, an index without slices, or no mp4 though its start asked for one. In
 -- modes that record each user apart, index and slices must belong to one user. An object that was there and was removed later is
@@ -30,7 +31,7 @@
 -- is_moved       = { type = "bool", doc = "an update sent later files to another bucket" }
 -- shows_indexes  = { type = "bool", doc = "the bucket reported an index of other sessions" }
 -- shows_slices   = { type = "bool", doc = "the bucket reported slices of other sessions of that app and mode" }
--- shows_mp4s     = { type = "bool", doc = "the bucket reported an mp4, or indexes and slices, so that nothing is filtered" }
+-- shows_mp4s     = { type = "bool", doc = "the bucket reported an mp4, or another did and this one reports indexes and slices alike" }
 -- watched_since  = { type = "timestamp", doc = "first event of the bucket" }
 -- watched_until  = { type = "timestamp", doc = "the lesser of the bucket's and the stream's watermark" }
 -- ---
@@ -115,11 +116,13 @@ SELECT
     moved.sid IS NOT NULL AS is_moved,
     coalesce(reported.indexes > 0, false) AS shows_indexes,
     coalesce(shown.slices > 0, false) AS shows_slices,
-    coalesce(reported.mp4s > 0 OR (reported.indexes > 0 AND reported.slices > 0), false) AS shows_mp4s,
+    coalesce(reported.mp4s > 0 OR (anywhere.mp4s > 0 AND reported.indexes > 0 AND reported.slices > 0), false)
+        AS shows_mp4s,
     monitored_buckets.first_at AS watched_since,
     least(monitored_buckets.last_at, stream_watermarks.storage_events_to) AS watched_until
 FROM arrived
 CROSS JOIN stream_watermarks
+CROSS JOIN (SELECT sum(mp4s) AS mp4s FROM session_arrivals) AS anywhere
 INNER JOIN started_sessions AS started ON started.sid = arrived.sid
 INNER JOIN accepted_starts ON accepted_starts.sid = arrived.sid
 LEFT JOIN session_lifecycles ON session_lifecycles.sid = arrived.sid

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_arrivals"
 -- title       = "What arrived in the buckets of sessions"
+-- kept        = true
 -- description = """
 -- One row per session and bucket that ever had a file of it, whether it is there still or not: an object that was removed later
 -- had arrived. Only files as the service names them count. `session_files` has what is there now.

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_backups"
 -- title       = "Sessions whose files went to the service's backup"
+-- kept        = true
 -- description = """
 -- One row per session of which files went to the service's backup cloud before they came to the storage of the accepted start. A
 -- warning about a slice alone counts only while no webhook 31 says that everything is in its place.

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_diagnoses"
 -- title       = "All that tells why a session failed, side by side"
+-- kept        = true
 -- description = """
 -- One row per session with a sign of failure: a call that did not find it, an idle or early end, an error, a fail-over, trouble with
 -- its web page, or no notification at all; with what else is known of it. `session_failures` judges these.
@@ -19,6 +20,7 @@
 -- started_at       = { type = "timestamp", doc = "recorder started (40, 70)" }
 -- recorded_at      = { type = "timestamp", doc = "first sign of something recorded (42, 4, 45)" }
 -- left_at          = { type = "timestamp", doc = "recorder left (41, 71)" }
+-- last_left_at     = { type = "timestamp", doc = "last of these" }
 -- left_idle        = { type = "bool", doc = "41 with bit 4" }
 -- left_unready     = { type = "bool", doc = "41 with code 0" }
 -- last_alive_at    = { type = "timestamp", doc = "latest notification that only a running recorder sends" }
@@ -56,6 +58,7 @@
 -- last_missed_id   = { type = "string", doc = "event id of it" }
 -- nothing_at       = { type = "timestamp", doc = "first stop answered 435" }
 -- nothing_id       = { type = "string", doc = "event id of it" }
+-- app_notified_from = { type = "timestamp", doc = "first notification of any session of its app" }
 -- stopped_at       = { type = "timestamp", doc = "when the first stop was sent that was answered with success" }
 -- ---
 WITH notices AS (
@@ -133,6 +136,13 @@ arrived AS (
     GROUP BY sid
 ),
 
+apps AS (
+    SELECT started_sessions.app_id, min(session_lifecycles.first_at) AS notified_from
+    FROM started_sessions
+    INNER JOIN session_lifecycles ON session_lifecycles.sid = started_sessions.sid
+    GROUP BY started_sessions.app_id
+),
+
 stops AS (
     SELECT sid, min(requested_at) AS requested_at
     FROM api_calls
@@ -153,6 +163,7 @@ SELECT
     session_lifecycles.started_at,
     session_lifecycles.recorded_at,
     session_lifecycles.left_at,
+    session_lifecycles.last_left_at,
     coalesce(session_lifecycles.left_idle, false) AS left_idle,
     coalesce(session_lifecycles.left_unready, false) AS left_unready,
     notices.last_alive_at,
@@ -196,6 +207,7 @@ SELECT
     lookups.last_missed_id,
     lookups.nothing_at,
     lookups.nothing_id,
+    apps.notified_from AS app_notified_from,
     stops.requested_at AS stopped_at
 FROM started_sessions AS started
 FULL JOIN session_lifecycles ON session_lifecycles.sid = started.sid
@@ -203,6 +215,7 @@ LEFT JOIN notices ON notices.sid = coalesce(started.sid, session_lifecycles.sid)
 LEFT JOIN own_streams ON own_streams.sid = coalesce(started.sid, session_lifecycles.sid)
 LEFT JOIN arrived ON arrived.sid = coalesce(started.sid, session_lifecycles.sid)
 LEFT JOIN session_lookups AS lookups ON lookups.sid = coalesce(started.sid, session_lifecycles.sid)
+LEFT JOIN apps ON apps.app_id = started.app_id
 LEFT JOIN stops ON stops.sid = coalesce(started.sid, session_lifecycles.sid)
 WHERE lookups.sid IS NOT NULL
     OR own_streams.sid IS NOT NULL

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_ends"
 -- title       = "When sessions ended"
+-- kept        = true
 -- description = """
 -- One row per session of which an end is known: the earliest of the ending notifications (41, 11, 31, 32) and the answer to
 -- a stop. A session that is not here has no known end.

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_lifecycles"
 -- title       = "What notifications say about the life of sessions"
+-- kept        = true
 -- description = """
 -- One row per session that a notification names: when its recorder came and went, when something was first recorded, when the
 -- upload ended. Null where no notification said so; they may be lost, so a null proves nothing by itself: see `is_complete`.
@@ -18,6 +19,7 @@
 -- recorded_at    = { type = "timestamp", doc = "first sign of something recorded (42, 4, 45)" }
 -- failed_over_at = { type = "timestamp", doc = "first fail-over (12)" }
 -- left_at        = { type = "timestamp", doc = "recorder left (41, 71)" }
+-- last_left_at   = { type = "timestamp", doc = "last of these: a recorder that fails over may leave more than once" }
 -- left_idle      = { type = "bool", doc = "it left because nobody was there (41, bit 4)" }
 -- left_unready   = { type = "bool", doc = "it left because it could not begin (41, code 0)" }
 -- left_by_client = { type = "bool", doc = "it left because it was stopped (41, bit 16)" }
@@ -40,6 +42,7 @@ SELECT
     min(recorded_at) AS recorded_at,
     min(failed_over_at) AS failed_over_at,
     min(left_at) AS left_at,
+    max(last_left_at) AS last_left_at,
     coalesce(bool_or(left_idle), false) AS left_idle,
     coalesce(bool_or(left_unready), false) AS left_unready,
     coalesce(bool_or(left_by_client), false) AS left_by_client,
@@ -64,6 +67,7 @@ FROM (
         min(CASE WHEN event_type IN (42, 4, 45) THEN at END) AS recorded_at,
         min(CASE WHEN event_type = 12 THEN at END) AS failed_over_at,
         min(CASE WHEN event_type IN (41, 71) THEN at END) AS left_at,
+        max(CASE WHEN event_type IN (41, 71) THEN at END) AS last_left_at,
         bool_or(event_type = 41 AND (leave_code & 4) > 0) AS left_idle,
         bool_or(event_type = 41 AND leave_code = 0) AS left_unready,
         bool_or(event_type = 41 AND (leave_code & 16) > 0) AS left_by_client,

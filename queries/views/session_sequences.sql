@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_sequences"
 -- title       = "Sequence numbers of the notifications of sessions"
+-- kept        = true
 -- description = """
 -- One row per session with numbered notifications: which numbers came, and how many are missing. The service numbers the notifications
 -- of a session from 0; a number that never came is a notification that was lost, or one of a type that the receiver is not subscribed

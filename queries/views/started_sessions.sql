@@ -1,6 +1,7 @@
 -- ---
 -- name        = "started_sessions"
 -- title       = "Sessions that a start was answered with"
+-- kept        = true
 -- description = """
 -- One row per session: what the calls that were answered with it say themselves, for questions that need neither the storage nor the
 -- life of the session; `accepted_starts` has those. A call mirrored to another host says the same, so the least value of each

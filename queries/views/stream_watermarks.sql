@@ -1,6 +1,7 @@
 -- ---
 -- name        = "stream_watermarks"
 -- title       = "How far each stream has come, in one row"
+-- kept        = true
 -- description = "The stream rows of `watermarks` side by side, for detections that need several. Null for a stream without events."
 --
 -- [columns]

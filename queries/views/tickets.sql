@@ -1,6 +1,7 @@
 -- ---
 -- name        = "tickets"
 -- title       = "Tickets that acquire gave"
+-- kept        = true
 -- description = "One row per app and resource id that an acquire answered with: what the acquire asked for."
 --
 -- [columns]

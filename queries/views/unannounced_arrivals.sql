@@ -1,6 +1,7 @@
 -- ---
 -- name        = "unannounced_arrivals"
 -- title       = "Sessions whose files arrived while no notification spoke of the upload"
+-- kept        = true
 -- description = """
 -- One row per known session that has files and of which neither webhook 31 nor 32 nor 11 came. Beside it, whether and since when
 -- notifications of its app come at all, and how far the streams have come: absence means something only where they were watched.

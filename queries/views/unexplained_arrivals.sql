@@ -1,6 +1,7 @@
 -- ---
 -- name        = "unexplained_arrivals"
 -- title       = "Sessions with files that no accepted start explains"
+-- kept        = true
 -- description = """
 -- One row per session id found in the names of recorded files that no accepted start answered with. A name counts only where it has the
 -- whole form of an index or a slice: other tools, too, begin names with 32 hexadecimal digits. Beside it what else knows the id, whose

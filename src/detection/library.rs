@@ -186,6 +186,43 @@ impl Library {
             .collect()
     }
 
+    /// Returns the views that a run of these detections (all where none is named) computes once: those that say so
+    /// of themselves and that more than one of its queries reads.
+    pub fn kept_views(&self, only: &[String]) -> Result<BTreeSet<String>> {
+        let views: BTreeMap<&str, BTreeSet<String>> = in_folder(&self.queries, "views/")
+            .map(|(name, query)| Ok((name, Statement::parse_one(&query.sql)?.relations()?)))
+            .collect::<Result<_>>()?;
+        let mut readers: BTreeMap<&str, usize> = BTreeMap::new();
+        for detection in self.select(only)? {
+            let statements = [Some(&detection.statement), detection.not_judged.as_ref()];
+            for statement in statements.into_iter().flatten() {
+                let mut reached = BTreeSet::new();
+                let mut ahead: Vec<String> = statement.relations()?.into_iter().collect();
+                while let Some(relation) = ahead.pop() {
+                    let Some((view, needs)) = views.get_key_value(relation.as_str()) else {
+                        continue;
+                    };
+                    if reached.insert(*view) {
+                        ahead.extend(needs.iter().cloned());
+                    }
+                }
+                for view in reached {
+                    *readers.entry(view).or_default() += 1;
+                }
+            }
+        }
+        let is_kept = |view: &str| {
+            let query = self.queries.get(&format!("views/{view}"));
+            let header = query.and_then(|query| query.header.as_ref());
+            header.is_some_and(|header| header.kept)
+        };
+        Ok(readers
+            .into_iter()
+            .filter(|(view, readers)| *readers > 1 && is_kept(view))
+            .map(|(view, _)| view.to_string())
+            .collect())
+    }
+
     /// Returns a query by `folder/stem`.
     pub fn query(&self, name: &str) -> Option<&Query> {
         self.queries.get(name)
