@@ -3,7 +3,8 @@
 //! gives nothing. Messages enter through redaction and decoding, so that the real path is run.
 //!
 //! A line is `{"stream": "api_calls", "at": "2026-11-22T10:00:00Z", "value": {...}}`: the message and the time
-//! that the broker gave it; `partition` may be added. `UPDATE_EXPECTED=1` writes the snapshots.
+//! that the broker gave it; `partition` may be added. Notifications wrapped with their raw bytes may be signed
+//! with the secret below. `UPDATE_EXPECTED=1` writes the snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,9 @@ use tapetrail::table::rows::{Origin, Rows};
 datatest_stable::harness! {
     { test = detection, root = "queries/detections", pattern = r"\.sql$" },
 }
+
+/// Signs the notifications of fixtures that come with their raw bytes and a signature.
+const SIGNING_SECRET: &str = "fixture-secret";
 
 /// One line of a fixture.
 #[derive(Deserialize)]
@@ -130,7 +134,9 @@ fn repeated_backwards(lines: Vec<String>) -> Vec<String> {
 
 /// Takes the messages through redaction and decoding into rows of the four tables.
 fn tables(lines: &[String]) -> Result<Vec<(Stream, Vec<RecordBatch>)>> {
-    let mut intake = Intake::new(&Config::default());
+    let mut config = Config::default();
+    config.secrets.webhook_secrets = vec![("fixtures".to_string(), SIGNING_SECRET.to_string())];
+    let mut intake = Intake::new(&config);
     let mut rows: BTreeMap<Stream, Rows> = Stream::ALL
         .into_iter()
         .map(|stream| (stream, Rows::new(stream)))

@@ -6,6 +6,7 @@
 //! to a few a session; everything else happens as often as it does in life.
 
 mod world;
+mod twist;
 mod story;
 mod bodies;
 mod api_calls;
@@ -40,10 +41,23 @@ pub const JUDGED: &[&str] = &[
     "failed_then_switched",
     "vendor_mismatch",
     "missing_upload",
+    "unannounced_upload",
+    "backup_detour",
+    "backup_never_returned",
+    "storage_credentials",
+    "slow_or_cross_region_upload",
+    "orphan_files",
+    "incomplete_files",
+    "session_failures",
+    "webhook_hygiene",
 ];
 
 /// Fewer stories than this have no room for every fault and for the quiet time after it.
 pub const SESSIONS_MIN: u32 = 300;
+
+/// So many stories at the beginning are ordinary, two of each app: nothing may be called missing before those who
+/// would tell of it have been heard.
+const LEAD: usize = 2 * world::APPS.len();
 
 /// Larger fleets tell every plot about once in so many stories.
 const SESSIONS_PER_ROUND: u32 = 2_500;
@@ -187,9 +201,11 @@ enum Turn {
 /// Says what happens in a story: in the faulty part, plots come round at a fixed pace.
 fn turn(index: u32, sessions: u32, plots: usize) -> Turn {
     let rounds = (sessions / SESSIONS_PER_ROUND).max(1) as usize;
-    let faulty = (sessions * FAULTY_PERCENT / 100) as usize;
+    let faulty = (sessions * FAULTY_PERCENT / 100) as usize - LEAD;
     let pace = (faulty / (plots * rounds)).max(1);
-    let index = index as usize;
+    let Some(index) = (index as usize).checked_sub(LEAD) else {
+        return Turn::Ordinary;
+    };
     if index % pace != pace - 1 || index / pace >= plots * rounds {
         return Turn::Ordinary;
     }

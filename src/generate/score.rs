@@ -259,7 +259,7 @@ mod tests {
     fn what_is_not_judged_counts_nowhere() {
         let truth = truth();
         let mut stranger = as_found(&truth.expected[0]);
-        stranger.detection = "webhook_hygiene".to_string();
+        stranger.detection = "of_our_own".to_string();
         assert!(
             truth
                 .score(&[stranger])

@@ -8,6 +8,7 @@ use rand_pcg::Pcg64Mcg;
 use serde_json::Value;
 
 use super::truth::{ExpectedFinding, NearMiss, NotJudged};
+use super::twist::Twist;
 use super::world::{APPS, App, Mode, OSS_AND_S3_APPS, Storage};
 use super::{Produced, SECRET_MARK, Settings};
 use crate::event::{Micros, Stream};
@@ -42,6 +43,8 @@ pub(super) struct Story {
     pub(super) skipped: Vec<Stream>,
     /// Whose turn it is among the modes, for plots that can happen in each.
     pub(super) mode_turn: usize,
+    /// What is unusual about the sessions told from here on.
+    pub(super) twist: Twist,
     record_ids: u32,
 }
 
@@ -60,6 +63,7 @@ impl Story {
             dead_letters: Vec::new(),
             skipped: Vec::new(),
             mode_turn: 0,
+            twist: Twist::default(),
             record_ids: 0,
         }
     }
@@ -81,6 +85,22 @@ impl Story {
     pub(super) fn channel_in_turn(&mut self) -> Channel {
         let (app, _, _) = self.app_in_turn();
         self.channel(app)
+    }
+
+    /// The same where it cannot be a web page recording: a mixed one has its turn then.
+    pub(super) fn rtc_channel_in_turn(&mut self) -> Channel {
+        match self.channel_in_turn() {
+            channel if channel.app.mode == Mode::Web => self.mixed_channel(),
+            channel => channel,
+        }
+    }
+
+    pub(super) fn mixed_channel(&mut self) -> Channel {
+        self.channel(&APPS[0])
+    }
+
+    pub(super) fn web_page_channel(&mut self) -> Channel {
+        self.channel(&APPS[4])
     }
 
     /// An app that could go to OSS as well as to S3, with those two.

@@ -2,6 +2,8 @@
 //! sections 1 to 3). One file a group of detections.
 
 mod routing;
+mod storing;
+mod failing;
 
 use super::Plot;
 use super::api_calls::{self, Answer, Start};
@@ -11,7 +13,7 @@ use super::world::Storage;
 use crate::event::Micros;
 
 /// Every fault by the name that the truth calls it.
-const GROUPS: &[&[Plot]] = &[&routing::PLOTS];
+const GROUPS: &[&[Plot]] = &[&routing::PLOTS, &storing::PLOTS, &failing::PLOTS];
 
 pub(super) fn plots() -> impl Iterator<Item = Plot> {
     GROUPS.iter().copied().flatten().copied()

@@ -2,11 +2,13 @@
 //! detections, as for the faults.
 
 mod routing;
+mod storing;
+mod failing;
 
 use super::Plot;
 
 /// Every near-miss by the name that the truth calls it.
-const GROUPS: &[&[Plot]] = &[&routing::PLOTS];
+const GROUPS: &[&[Plot]] = &[&routing::PLOTS, &storing::PLOTS, &failing::PLOTS];
 
 pub(super) fn plots() -> impl Iterator<Item = Plot> {
     GROUPS.iter().copied().flatten().copied()
