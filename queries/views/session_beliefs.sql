@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_beliefs"
 -- title       = "What the customer's database says about sessions"
+-- kept        = true
 -- description = """
 -- One row per session that a row of the customer's database is about, with what that row says last. A row that names the
 -- session counts first. A row without a session id is about the accepted start of its channel (and app, where it says one) from

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "starts"
 -- title       = "Start attempts"
+-- kept        = true
 -- description = """
 -- One row per attempt to start a recording. A call logged twice is one row, and what a replay made supersedes it. A call
 -- mirrored to another host is the same attempt: same app, channel, ticket and body within 2 s, or under one trace id on

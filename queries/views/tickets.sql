@@ -1,6 +1,7 @@
 -- ---
 -- name        = "tickets"
 -- title       = "Tickets that acquire gave"
+-- kept        = true
 -- description = "One row per app and resource id that an acquire answered with: what the acquire asked for."
 --
 -- [columns]
@@ -11,6 +12,7 @@
 -- acquired_at            = { type = "timestamp", doc = "when the acquire was sent" }
 -- exclude_resource_ids   = { type = "strings", doc = "tickets that it asked to stay away from: asked-for redundancy" }
 -- resource_expired_hour  = { type = "int64", doc = "hours for which the session can be addressed, as asked" }
+-- origin                 = { type = "string", doc = "environment and region of the caller and its user, as a start's" }
 -- recorder_region        = { type = "string", doc = "recording region asked for" }
 -- vendor                 = { type = "int64", doc = "startParameter: Agora's vendor number" }
 -- vendor_name            = { type = "string", doc = "startParameter: its slug" }
@@ -30,6 +32,7 @@ SELECT
     acquired_at,
     string_to_array(exclude_resource_ids, ',') AS exclude_resource_ids,
     resource_expired_hour,
+    origin,
     recorder_region,
     vendor,
     vendor_name,
@@ -53,6 +56,9 @@ FROM (
         min(requested_at) AS acquired_at,
         min(array_to_string(exclude_resource_ids, ',')) AS exclude_resource_ids,
         min(resource_expired_hour) AS resource_expired_hour,
+        min(
+            concat_ws('/', caller_environment, caller_region, context_environment, context_user_region)
+        ) AS origin,
         min(recorder_region) AS recorder_region,
         min(start_parameter_vendor) AS vendor,
         min(start_parameter_vendor_name) AS vendor_name,

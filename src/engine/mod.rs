@@ -7,6 +7,7 @@
 mod statement;
 mod views;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -50,6 +51,9 @@ pub struct EngineOptions {
     /// Rows that stand in for the views of these names: what a session over a part of the lake has to know of
     /// the whole.
     pub given: Vec<(String, RecordBatch)>,
+    /// Views whose rows are computed once, when the session opens, and stay in memory: for a run of many queries that
+    /// build on them.
+    pub kept: BTreeSet<String>,
 }
 
 impl Default for EngineOptions {
@@ -59,6 +63,7 @@ impl Default for EngineOptions {
             read_from: None,
             views: Vec::new(),
             given: Vec::new(),
+            kept: BTreeSet::new(),
         }
     }
 }
@@ -103,7 +108,10 @@ impl Engine {
                 engine.views.push(view.name);
                 continue;
             }
-            engine.register_view(&view).await?;
+            match options.kept.contains(&view.name) {
+                true => engine.keep_view(view).await?,
+                false => engine.register_view(&view).await?,
+            }
         }
         Ok(engine)
     }
@@ -236,6 +244,23 @@ impl Engine {
             None => provider,
         };
         self.session.register_table(name.as_str(), provider)?;
+        Ok(())
+    }
+
+    /// Registers the rows that a view has now, in its stead.
+    async fn keep_view(&mut self, view: View) -> Result<()> {
+        let keep = async {
+            let stream = self.execute(&Statement::parse_one(&view.sql)?, &[]).await?;
+            let schema = stream.schema();
+            let rows: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+            let table = MemTable::try_new(schema, vec![rows])?;
+            self.session
+                .register_table(view.name.as_str(), Arc::new(table))?;
+            anyhow::Ok(())
+        };
+        keep.await
+            .with_context(|| format!("the view `{}` cannot be used", view.name))?;
+        self.views.push(view.name);
         Ok(())
     }
 

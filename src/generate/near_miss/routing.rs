@@ -1,17 +1,16 @@
-//! What looks like a fault and is none (design, section 5: rules that keep findings true).
+//! Near-misses of files that are elsewhere than believed.
 
-use super::Plot;
-use super::api_calls::{self, Answer, HOSTS, Start};
-use super::bodies::prefix;
-use super::fault::two_sessions;
-use super::session::{self, Files, Session, accepted, duration, finish, run, single};
-use super::session_records::{self, Change, Row};
-use super::story::{Channel, HOUR, MILLI, MINUTE, SECOND, Story};
-use super::truth::NotJudged;
-use super::world::{APPS, Storage, UNMONITORED};
 use crate::event::Micros;
+use crate::generate::Plot;
+use crate::generate::api_calls::{self, Answer, HOSTS, Start};
+use crate::generate::bodies::prefix;
+use crate::generate::fault::two_sessions;
+use crate::generate::session::{self, Files, Session, accepted, duration, finish, run, single};
+use crate::generate::session_records::{self, Change, Row};
+use crate::generate::story::{Channel, HOUR, MILLI, MINUTE, SECOND, Story};
+use crate::generate::truth::NotJudged;
+use crate::generate::world::{APPS, Storage, UNMONITORED};
 
-/// Every near-miss by the name that the truth calls it.
 pub(super) const PLOTS: [Plot; 11] = [
     ("restart_elsewhere", restart_elsewhere),
     ("asked_for_redundancy", asked_for_redundancy),
@@ -43,7 +42,7 @@ fn restart_elsewhere(story: &mut Story) {
 
 /// Two recorders with the same storage, the second placed away from the first by `excludeResourceIds` (P05).
 fn asked_for_redundancy(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let twin = Channel {
         uid: channel.uid + 100_000,
         ..channel.clone()
@@ -82,7 +81,7 @@ fn asked_for_redundancy(story: &mut Story) {
 
 /// An update with the same place and fresh credentials: what it is meant for (P10).
 fn credentials_refreshed(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = story.sid();
     let (ticket, from) = accepted(story, &channel, storage, story.starts_at, &sid);
@@ -103,7 +102,7 @@ fn credentials_refreshed(story: &mut Story) {
 
 /// A second start on the same ticket to the same place with another access key: no other storage (P01).
 fn credentials_rotated(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = story.sid();
     let (ticket, from) = accepted(story, &channel, storage, story.starts_at, &sid);
@@ -163,7 +162,7 @@ fn record_corrected(story: &mut Story) {
 
 /// Files that come a quarter of an hour after they were announced.
 fn late_files(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = single(story, &channel, storage, storage, Files::Late(15 * MINUTE));
     story.looks_like_a_fault("late_files", &channel, &[&sid]);
@@ -171,7 +170,7 @@ fn late_files(story: &mut Story) {
 
 /// The same call sent to another host as well, as fail-over clients do: one attempt.
 fn mirrored_call(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = story.sid();
     let ticket = api_calls::acquire(story, &channel, story.starts_at, &[]);
@@ -202,7 +201,7 @@ fn mirrored_call(story: &mut Story) {
 
 /// A failed start, then an accepted one to the same place: a retry, no switch.
 fn retried_in_place(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = story.sid();
     let ticket = api_calls::acquire(story, &channel, story.starts_at, &[]);
