@@ -112,8 +112,12 @@ pub(super) fn acquire(
         _ => 0,
     };
     let mut request = json!({
-        "scene": scene, "resourceExpiredHour": 72, "region": channel.app.geography,
+        "scene": scene, "resourceExpiredHour": story.twist.ticket_hours, "region": channel.app.geography,
     });
+    if let Some(storage) = story.twist.announced {
+        let storage_config = storage_config(story, channel, storage);
+        request["startParameter"] = client_request(story, channel, storage_config);
+    }
     if !apart_from.is_empty() {
         request["excludeResourceIds"] = json!(apart_from);
     }
@@ -193,8 +197,17 @@ pub(super) fn mirror_last(story: &mut Story, channel: &Channel, ticket: &Ticket,
     );
 }
 
-/// Refreshes the credentials of a running session: same place, other keys.
-pub(super) fn refresh_credentials(
+/// Changes what the log has of the last call, as a logger does that loses something.
+pub(super) fn edit_last(story: &mut Story, edit: impl FnOnce(&mut Value)) {
+    let last = story.messages.last_mut().expect("a call was sent");
+    let text = last.value.as_deref().expect("a call has a value");
+    let mut logged: Value = serde_json::from_slice(text).expect("what was emitted is JSON");
+    edit(&mut logged);
+    last.value = Some(logged.to_string().into_bytes());
+}
+
+/// Updates a running session with this storage: same place and other keys, if that is where it records.
+pub(super) fn update_storage(
     story: &mut Story,
     channel: &Channel,
     ticket: &Ticket,
@@ -424,7 +437,7 @@ fn log(story: &mut Story, channel: &Channel, call: Call<'_>) {
         "caller": {
             "service": app.service, "host": format!("{}-{}", app.service, story.between(1, 4)),
             "ip": format!("198.51.100.{}", story.between(1, 254)), "region": app.caller_region,
-            "environment": "production", "version": "4.12.0", "trace_id": call.trace_id, "attempt": call.attempt,
+            "environment": story.twist.environment, "version": "4.12.0", "trace_id": call.trace_id, "attempt": call.attempt,
         },
         "context": {"user_region": app.geography, "user_ip": format!("203.0.113.{}", story.between(1, 254))},
     });

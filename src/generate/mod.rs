@@ -50,6 +50,16 @@ pub const JUDGED: &[&str] = &[
     "incomplete_files",
     "session_failures",
     "webhook_hygiene",
+    "redundant_starts",
+    "ghost_start",
+    "start_storm",
+    "storage_switched_by_update",
+    "acquire_start_disagreement",
+    "unstopped_session",
+    "record_before_response",
+    "environment_switching",
+    "incomplete_payload",
+    "destination_mismatch",
 ];
 
 /// Fewer stories than this have no room for every fault and for the quiet time after it.

@@ -113,6 +113,29 @@ pub(super) fn unusual(
     }
 }
 
+/// An accepted session with a row that is right; returns when it was answered and when all was over.
+pub(super) fn complete(
+    story: &mut Story,
+    channel: &Channel,
+    storage: &'static Storage,
+    at: Micros,
+    sid: &str,
+) -> (Micros, Micros) {
+    let (ticket, from) = accepted(story, channel, storage, at, sid);
+    let session = Session {
+        channel,
+        ticket: &ticket,
+        sid,
+        storage,
+        from,
+        until: from + duration(story),
+        files: Files::Arrive,
+    };
+    let ended = run(story, &session);
+    believe(story, &session, storage, &ended);
+    (from, ended.uploaded_at + 5 * SECOND)
+}
+
 /// Acquires and starts; returns the ticket and when the start was answered.
 pub(super) fn accepted(
     story: &mut Story,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::truth::{ExpectedFinding, NearMiss, NotJudged};
 use super::twist::Twist;
-use super::world::{APPS, App, Mode, OSS_AND_S3_APPS, Storage};
+use super::world::{APPS, App, Mode, OSS_AND_S3_APPS, Storage, VendorSpelling};
 use super::{Produced, SECRET_MARK, Settings};
 use crate::event::{Micros, Stream};
 
@@ -79,6 +79,17 @@ impl Story {
         let apps: Vec<&App> = APPS.iter().filter(|app| app.mode == mode).collect();
         let app = apps[self.between(0, apps.len() as i64 - 1) as usize];
         (app, app.home, app.other)
+    }
+
+    /// The same where the customer's row has columns for vendor and bucket.
+    pub(super) fn app_with_columns(
+        &mut self,
+    ) -> (&'static App, &'static Storage, &'static Storage) {
+        let found = self.app_in_turn();
+        match found.0.spelling {
+            VendorSpelling::UrlOnly => (&APPS[0], APPS[0].home, APPS[0].other),
+            _ => found,
+        }
     }
 
     /// A channel of its own in an app whose mode has its turn.

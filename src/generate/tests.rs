@@ -96,12 +96,12 @@ fn no_channel_is_planted_twice_and_no_near_miss_is_a_fault() {
         .map(|miss| (miss.app_id, &miss.cname))
         .collect();
     assert!(faulty.is_disjoint(&harmless));
-    let planted: BTreeSet<_> = truth
+    let plots: BTreeSet<_> = truth
         .expected
         .iter()
-        .map(|finding| (finding.detection, finding.app_id, &finding.cname))
+        .map(|finding| (finding.app_id, &finding.cname, finding.case))
         .collect();
-    assert_eq!(planted.len(), truth.expected.len());
+    assert_eq!(plots.len(), faulty.len());
 }
 
 #[test]

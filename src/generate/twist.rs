@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::world::Storage;
 use crate::event::Micros;
 
 #[derive(Debug, Clone)]
@@ -18,6 +19,12 @@ pub(super) struct Twist {
     pub(super) verdict: i32,
     pub(super) leave_code: i32,
     pub(super) exit_status: i32,
+    /// `resourceExpiredHour` of the acquire.
+    pub(super) ticket_hours: i64,
+    /// Storage in the acquire's `startParameter`.
+    pub(super) announced: Option<&'static Storage>,
+    /// Who calls, where it is not the app's production.
+    pub(super) environment: &'static str,
     /// Added to the time between acquire and start.
     pub(super) ticket_kept: Micros,
     /// How much later than usual the bucket reports its files.
@@ -83,6 +90,9 @@ impl Default for Twist {
             verdict: 31,
             leave_code: 24,
             exit_status: 0,
+            ticket_hours: 72,
+            announced: None,
+            environment: "production",
             ticket_kept: 0,
             reported_late: 0,
             page_code: 0,

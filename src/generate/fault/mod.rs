@@ -4,6 +4,8 @@
 mod routing;
 mod storing;
 mod failing;
+mod starting;
+mod believing;
 
 use super::Plot;
 use super::api_calls::{self, Answer, Start};
@@ -13,7 +15,13 @@ use super::world::Storage;
 use crate::event::Micros;
 
 /// Every fault by the name that the truth calls it.
-const GROUPS: &[&[Plot]] = &[&routing::PLOTS, &storing::PLOTS, &failing::PLOTS];
+const GROUPS: &[&[Plot]] = &[
+    &routing::PLOTS,
+    &storing::PLOTS,
+    &failing::PLOTS,
+    &starting::PLOTS,
+    &believing::PLOTS,
+];
 
 pub(super) fn plots() -> impl Iterator<Item = Plot> {
     GROUPS.iter().copied().flatten().copied()

@@ -58,6 +58,7 @@ fn seed_race(story: &mut Story) {
     let planted = Planted::new("seed_race", &channel, &[&sid], oss, s3, "race");
     planted.expect(story, "conflicting_starts", Some("same_identity_rejected"));
     planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 /// The seed case as a fallback: the start to OSS fails, the retry goes to S3 and is accepted, and nobody tells
@@ -73,6 +74,7 @@ fn seed_fallback(story: &mut Story) {
     let planted = Planted::new("seed_fallback", &channel, &[&sid], oss, s3, "fallback");
     planted.expect(story, "failed_then_switched", None);
     planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 /// The same with a first start that the client gave up waiting for.
@@ -89,6 +91,7 @@ fn fallback_after_timeout(story: &mut Story) {
     );
     planted.expect(story, "failed_then_switched", None);
     planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 /// A fallback from S3 to OSS whose row was written from the call that succeeded: the switch is all there is.
@@ -173,6 +176,7 @@ fn same_ticket_believed(story: &mut Story) {
     );
     planted.expect(story, "conflicting_starts", Some("same_ticket"));
     planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 fn twice_on_one_ticket(

@@ -4,11 +4,17 @@
 mod routing;
 mod storing;
 mod failing;
+mod starting;
 
 use super::Plot;
 
 /// Every near-miss by the name that the truth calls it.
-const GROUPS: &[&[Plot]] = &[&routing::PLOTS, &storing::PLOTS, &failing::PLOTS];
+const GROUPS: &[&[Plot]] = &[
+    &routing::PLOTS,
+    &storing::PLOTS,
+    &failing::PLOTS,
+    &starting::PLOTS,
+];
 
 pub(super) fn plots() -> impl Iterator<Item = Plot> {
     GROUPS.iter().copied().flatten().copied()

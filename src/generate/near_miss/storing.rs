@@ -90,7 +90,7 @@ fn keys_renewed(story: &mut Story) {
     let told = unusual(story, &channel, times, Files::Arrive, |_, _, _| {});
     let at = told.from + HOUR;
     let storage = channel.app.home;
-    api_calls::refresh_credentials(story, &channel, &told.ticket, &told.sid, storage, at);
+    api_calls::update_storage(story, &channel, &told.ticket, &told.sid, storage, at);
     story.looks_like_a_fault("keys_renewed", &channel, &[&told.sid]);
 }
 
