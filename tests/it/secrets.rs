@@ -289,12 +289,38 @@ fn no_secret_of_a_file_reaches_the_disk_the_log_or_the_screen() {
         assert_no_secret("stdout of check", &String::from_utf8_lossy(&check.stdout));
         assert_no_secret("stderr of check", &String::from_utf8_lossy(&check.stderr));
     }
-    let sql = "SELECT * FROM log_api_calls UNION ALL BY NAME SELECT * FROM log_webhooks";
-    let shown = tapetrail(
-        directory.path(),
-        &["-vv", "sql", "--format", "ndjson", "-c", sql],
-    );
-    assert_no_secret("stdout of sql", &String::from_utf8_lossy(&shown.stdout));
+    let lake = root.to_str().expect("is text");
+    let say = |arguments: &[&str]| {
+        let output = tapetrail(
+            directory.path(),
+            &[&["-vv", "--lake", lake], arguments].concat(),
+        );
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let what = arguments[0];
+        assert!(
+            matches!(output.status.code(), Some(0 | 1)),
+            "{what}: {stderr}"
+        );
+        assert_no_secret(&format!("stdout of {what}"), &stdout);
+        assert_no_secret(&format!("stderr of {what}"), &stderr);
+        stdout
+    };
+    for stream in Stream::ALL {
+        let sql = format!("SELECT * FROM log_{}", stream.stem());
+        let rows = say(&["sql", "--format", "ndjson", "-c", &sql]);
+        assert!(rows.contains(KEPT), "rows of {stream} are printed");
+    }
+    say(&["sql", "--format", "csv", "-c", "SELECT * FROM dead_letters"]);
+    say(&["detect", "--format", "ndjson"]);
+    for channel in ["c", KEPT] {
+        say(&["investigate", "--cname", channel]);
+    }
+    say(&["verify", "--full"]);
+    say(&["replay"]);
+    for stream in Stream::ALL {
+        say(&["replay", "--stream", stream.stem(), "--topic", "import"]);
+    }
     let mut kept = 0;
     for (path, text) in everything(&root) {
         assert_no_secret(&path.display().to_string(), &text);

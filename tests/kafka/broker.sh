@@ -92,7 +92,6 @@ prepare() {
     cat >"$dir/broker.env" <<ENV
 BROKERS=127.0.0.1:$plain
 SASL_BROKERS=127.0.0.1:$sasl
-SASL_MECHANISM=PLAIN
 SASL_USER=$user
 SASL_PASSWORD=$password
 SSL_CA=$dir/ca.pem
@@ -106,8 +105,9 @@ listeners=PLAINTEXT://127.0.0.1:$plain,SASL_SSL://127.0.0.1:$sasl,CONTROLLER://1
 advertised.listeners=PLAINTEXT://127.0.0.1:$plain,SASL_SSL://127.0.0.1:$sasl
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
-sasl.enabled.mechanisms=PLAIN
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
 listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$user="$password";
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 ssl.keystore.type=PKCS12
 ssl.keystore.location=$dir/broker.p12
 ssl.keystore.password=$password
@@ -136,7 +136,8 @@ log.cleaner.dedupe.buffer.size=4194304
 PROPERTIES
     java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         -cp "$jars/libs/*" kafka.tools.StorageTool format --config "$dir/server.properties" \
-        --cluster-id "$(java_uuid)" >"$dir/format.log" 2>&1 || {
+        --cluster-id "$(java_uuid)" \
+        --add-scram "SCRAM-SHA-512=[name=$user,password=$password]" >"$dir/format.log" 2>&1 || {
         cat "$dir/format.log" >&2
         fail "the storage could not be formatted"
     }

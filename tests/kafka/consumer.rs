@@ -21,6 +21,10 @@ use crate::producer::Producer;
 /// Topics, a group, a configuration and a lake that belong together and to one test.
 pub struct Deployment {
     dir: TempDir,
+    lake: PathBuf,
+    /// What starts the program where it sees its lake, when we reach that by another path.
+    starter: Vec<String>,
+    seen_lake: Option<PathBuf>,
     name: String,
     settings: toml::Table,
     topics: BTreeMap<Stream, (String, i32)>,
@@ -45,8 +49,12 @@ impl Deployment {
             .iter()
             .map(|(stream, partitions)| (*stream, (topic(*stream), *partitions)))
             .collect();
+        let dir = tempfile::tempdir().expect("a directory");
         let mut deployment = Deployment {
-            dir: tempfile::tempdir().expect("a directory"),
+            lake: dir.path().join("lake"),
+            starter: Vec::new(),
+            seen_lake: None,
+            dir,
             settings: toml::from_str(SETTINGS).expect("the settings parse"),
             name: name.clone(),
             topics: topics.clone(),
@@ -79,7 +87,12 @@ impl Deployment {
     }
 
     pub fn lake_dir(&self) -> PathBuf {
-        self.dir.path().join("lake")
+        self.seen_lake.as_ref().unwrap_or(&self.lake).clone()
+    }
+
+    /// Has the lake at `lake` as processes see it that `starter` starts, and at `seen` for the test.
+    pub fn place_lake(&mut self, starter: Vec<String>, lake: PathBuf, seen: PathBuf) {
+        (self.starter, self.lake, self.seen_lake) = (starter, lake, Some(seen));
     }
 
     /// Reads the lake as it is now, without any code of `tapetrail`.
@@ -105,12 +118,21 @@ impl Deployment {
     fn command_with(&self, settings: &toml::Table, args: &[&str]) -> Command {
         let config = self.unique_file("toml");
         std::fs::write(&config, settings.to_string()).expect("the configuration is written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tapetrail"));
+        let mut words = self.starter.iter().map(String::as_str);
+        let program = env!("CARGO_BIN_EXE_tapetrail");
+        let mut command = match words.next() {
+            None => Command::new(program),
+            Some(starter) => {
+                let mut command = Command::new(starter);
+                command.args(words).arg(program);
+                command
+            }
+        };
         command
             .arg("--config")
             .arg(config)
             .arg("--lake")
-            .arg(self.lake_dir())
+            .arg(&self.lake)
             .args(args);
         command
     }
