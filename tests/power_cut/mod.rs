@@ -227,9 +227,9 @@ impl State {
     }
 
     fn keep_moment(&mut self) {
-        if self.moments.is_some() {
-            let moment = self.moment();
-            self.moments.as_mut().expect("just seen").push(moment);
+        let moment = self.moments.is_some().then(|| self.moment());
+        if let (Some(moments), Some(moment)) = (&mut self.moments, moment) {
+            moments.push(moment);
         }
     }
 
