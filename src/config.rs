@@ -3,13 +3,17 @@
 //! Order: flag over environment over file over default. Unknown keys are errors. Secrets come from the
 //! environment only and are never printed.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytesize::ByteSize;
+use chrono::DateTime;
 use serde::Deserialize;
 
 use crate::event::Stream;
@@ -68,8 +72,7 @@ impl Default for Kafka {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Consume {
-    /// Where a partition starts that the lake knows nothing of: `earliest`, `latest` or an RFC 3339 time.
-    pub start: String,
+    pub start: Start,
     /// A stream commits at least this often while it has rows.
     #[serde(with = "human_duration")]
     pub commit_interval: Duration,
@@ -94,6 +97,41 @@ pub struct Consume {
     pub drain_timeout: Duration,
 }
 
+/// Where a partition starts that the lake knows nothing of: `earliest`, `latest` or an RFC 3339 time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Start {
+    Earliest,
+    Latest,
+    /// Milliseconds since the epoch.
+    At(i64),
+}
+
+impl FromStr for Start {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Start, String> {
+        match text {
+            "earliest" => Ok(Start::Earliest),
+            "latest" => Ok(Start::Latest),
+            time => match DateTime::parse_from_rfc3339(time) {
+                Ok(at) => Ok(Start::At(at.timestamp_millis())),
+                Err(_) => Err(format!(
+                    "`{time}` is neither `earliest`, `latest` nor a time such as 2026-11-22T10:00:00Z"
+                )),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for Start {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Start, String> {
+        text.parse()
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnGap {
@@ -105,7 +143,7 @@ pub enum OnGap {
 impl Default for Consume {
     fn default() -> Self {
         Consume {
-            start: "earliest".to_string(),
+            start: Start::Earliest,
             commit_interval: Duration::from_secs(30),
             commit_bytes: ByteSize::mb(128),
             file_bytes: ByteSize::mb(8),
@@ -148,7 +186,8 @@ pub struct SessionRecords {
 pub struct Mapping {
     /// Source table, `schema.table` or `db.schema.table`, `*` for any; without it the mapping fits every message.
     pub table: Option<String>,
-    /// Field of the session record -> path of the column, dots between steps, alternatives after `|`.
+    /// Field of the session record, one of [`Mapping::FIELDS`] -> path of the column, dots between steps,
+    /// alternatives after `|`.
     pub fields: BTreeMap<String, String>,
     /// What the customer writes for a vendor -> Agora's vendor number.
     pub vendors: BTreeMap<String, i32>,
@@ -156,11 +195,29 @@ pub struct Mapping {
     pub hosts: BTreeMap<String, i32>,
 }
 
+impl Mapping {
+    /// What can be known of a session record.
+    pub const FIELDS: [&str; 12] = [
+        "app_id",
+        "cname",
+        "uid",
+        "resource_id",
+        "sid",
+        "vendor",
+        "bucket",
+        "region",
+        "prefix",
+        "url",
+        "status",
+        "recorded_at",
+    ];
+}
+
 /// What detections may take for granted.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detect {
-    /// Parameter overrides by detection: `[detect.params.missing_upload] deadline = "24h"`.
+    /// Parameter overrides by detection: `[detect.params.missing_upload] missing_after = "24h"`.
     pub params: BTreeMap<String, BTreeMap<String, toml::Value>>,
 }
 
@@ -212,49 +269,6 @@ impl Config {
             .filter(|(_, topic)| !topic.is_empty())
             .collect()
     }
-
-    /// Refuses values that cannot work, each with the key and the cure.
-    pub fn check(&self) -> Result<()> {
-        for stem in self.kafka.topics.keys() {
-            if let Err(reason) = stem.parse::<Stream>() {
-                bail!("kafka.topics.{stem}: {reason}");
-            }
-        }
-        let topics = self.topics();
-        for (index, (stream, topic)) in topics.iter().enumerate() {
-            if let Some((other, _)) = topics[..index].iter().find(|(_, taken)| taken == topic) {
-                bail!(
-                    "kafka.topics.{stream}: `{topic}` is already the topic of {other}; give each stream a topic of its own"
-                );
-            }
-        }
-        for (property, owner) in RESERVED_PROPERTIES {
-            if self.kafka.properties.contains_key(property) {
-                bail!("kafka.properties.{property}: exactly-once depends on this; {owner}");
-            }
-        }
-        let consume = &self.consume;
-        if consume.commit_interval < Duration::from_millis(100) {
-            bail!("consume.commit_interval: must be at least 100ms; a commit takes 10 to 100 ms");
-        }
-        if consume.file_bytes.as_u64() < 64 * 1024 {
-            bail!("consume.file_bytes: must be at least 64kB; smaller files make every query slow");
-        }
-        if consume.memory_bytes.as_u64() < 2 * consume.file_bytes.as_u64() {
-            bail!(
-                "consume.memory_bytes: must be at least twice consume.file_bytes ({}), so that one portion is gathered while another is written",
-                consume.file_bytes
-            );
-        }
-        let key_id = &self.redact.fingerprint_key_id;
-        let is_key_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(is_key_id) {
-            bail!(
-                "redact.fingerprint_key_id: must be 1 to 16 letters, digits, `-` or `_`, for example \"k1\""
-            );
-        }
-        Ok(())
-    }
 }
 
 /// Says in one sentence where the text is wrong and how. Quotes no line of it: one may hold a password.
@@ -278,29 +292,6 @@ fn sentence(text: &str, error: &toml::de::Error) -> String {
         false => format!("line {number}: {place}: {message}"),
     }
 }
-
-/// librdkafka properties that the consumer sets itself, and what to do instead.
-const RESERVED_PROPERTIES: [(&str, &str); 7] = [
-    ("bootstrap.servers", "set kafka.brokers"),
-    ("group.id", "set kafka.group"),
-    (
-        "enable.auto.commit",
-        "remove it: offsets live in the lake's commits",
-    ),
-    (
-        "enable.auto.offset.store",
-        "remove it: offsets live in the lake's commits",
-    ),
-    ("auto.offset.reset", "set consume.start"),
-    (
-        "isolation.level",
-        "remove it: aborted transactions must not be read",
-    ),
-    (
-        "enable.partition.eof",
-        "remove it: the consumer needs the ends of partitions",
-    ),
-];
 
 impl Secrets {
     fn from_environment() -> Result<Secrets> {
@@ -334,10 +325,11 @@ mod human_duration {
     use serde::{Deserialize, Deserializer, de::Error};
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(from)?;
-        humantime::parse_duration(&text).map_err(|_| {
-            D::Error::custom(format!("`{text}` is no duration; write \"30s\" or \"5m\""))
-        })
+        const CURE: &str = "write \"30s\" or \"5m\"";
+        let text = String::deserialize(from)
+            .map_err(|_| D::Error::custom(format!("this is no duration; {CURE}")))?;
+        humantime::parse_duration(&text)
+            .map_err(|_| D::Error::custom(format!("`{text}` is no duration; {CURE}")))
     }
 }
 
@@ -361,39 +353,5 @@ mod human_size {
                 .map_err(|_| D::Error::custom(format!("`{text}` is no size; {CURE}"))),
             Err(_) => Err(D::Error::custom(format!("this is no size; {CURE}"))),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(text: &str) -> String {
-        let config: Result<Config, _> = toml::from_str(text);
-        match config {
-            Ok(config) => config.check().expect_err("must be refused").to_string(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn defaults_pass() {
-        Config::default().check().expect("defaults are right");
-    }
-
-    #[test]
-    fn wrong_values_name_the_key_and_the_cure() {
-        assert!(refused("[kafka.topics]\napi = \"x\"").contains("kafka.topics.api"));
-        assert!(refused("[kafka.topics]\nwebhooks = \"recording.api-calls\"").contains("already"));
-        assert!(refused("[kafka.properties]\n\"group.id\" = \"x\"").contains("set kafka.group"));
-        assert!(refused("[consume]\ncommit_interval = \"soon\"").contains("no duration"));
-        assert!(refused("[consume]\nmemory_bytes = \"1MB\"").contains("twice"));
-        assert!(refused("[consume]\nintervall = \"1s\"").contains("unknown field"));
-    }
-
-    #[test]
-    fn an_empty_topic_switches_a_stream_off() {
-        let config: Config = toml::from_str("[kafka.topics]\nwebhooks = \"\"").expect("parses");
-        assert_eq!(config.topics().len(), 3);
     }
 }

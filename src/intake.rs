@@ -11,8 +11,12 @@ use crate::config::{Config, Mapping};
 use crate::decode::webhooks::{Signature, check_signature};
 use crate::decode::{DecodeContext, Decoded, decode};
 use crate::event::{Micros, Reject, RejectCode, SkipReason, Stream};
+use crate::redact::outline::{Outline, Outlined};
 use crate::redact::{FingerprintKey, Redactor};
 use crate::table::rows::{Origin, Remains, Rows};
+
+/// How much memory each buffer keeps from one message to the next.
+const KEPT_BYTES: usize = 256 * 1024;
 
 /// A message as its source hands it over.
 #[derive(Clone, Copy, Default)]
@@ -47,7 +51,7 @@ pub struct Left {
     pub occurred_at: Option<Micros>,
 }
 
-/// Takes messages in. Not shared between threads: it reuses its buffer.
+/// Takes messages in. Not shared between threads: it reuses its buffers.
 pub struct Intake {
     redactor: Arc<Redactor>,
     mappings: Vec<Mapping>,
@@ -55,6 +59,8 @@ pub struct Intake {
     message_bytes_max: usize,
     /// The redacted text of the message in hand.
     text: String,
+    /// What stands where in that text.
+    outline: Outline,
 }
 
 impl Intake {
@@ -70,6 +76,7 @@ impl Intake {
             webhook_secrets: config.secrets.webhook_secrets.clone(),
             message_bytes_max: config.consume.message_bytes_max.as_u64() as usize,
             text: String::new(),
+            outline: Outline::default(),
         }
     }
 
@@ -107,8 +114,15 @@ impl Intake {
             _ => Signature::Unchecked,
         };
         let mut text = std::mem::take(&mut self.text);
-        let left = match self.redactor.json(value, &mut text) {
-            Ok(()) => self.take_text(rows, origin, message, &text, signature),
+        let mut outline = std::mem::take(&mut self.outline);
+        let redacted = self
+            .redactor
+            .json_with_outline(value, &mut text, &mut outline);
+        let left = match redacted {
+            Ok(()) => {
+                let outlined = outline.of(&text);
+                self.take_text(rows, origin, message, &text, outlined, signature)
+            }
             Err(reject) => {
                 let raw = self.redactor.bytes(value);
                 self.push_dead(rows, origin, message, &reject, None, Some(raw))
@@ -116,8 +130,10 @@ impl Intake {
         };
         text.clear();
         // One giant message must not hold its memory for ever.
-        text.shrink_to(256 * 1024);
+        text.shrink_to(KEPT_BYTES);
+        outline.shrink_to(KEPT_BYTES);
         self.text = text;
+        self.outline = outline;
         left
     }
 
@@ -144,7 +160,7 @@ impl Intake {
                 .map(|()| text.as_str()),
         };
         let left = match &readable {
-            Ok(text) => self.take_text(&mut trial, origin, &message, text, signature),
+            Ok(text) => self.take_text(&mut trial, origin, &message, text, None, signature),
             Err(reject) => self.push_dead(
                 &mut trial,
                 origin,
@@ -157,7 +173,7 @@ impl Intake {
         if (left.dead == 0 || !is_dead_only)
             && let Ok(text) = readable
         {
-            self.take_text(rows, origin, &message, text, signature);
+            self.take_text(rows, origin, &message, text, None, signature);
         }
         left
     }
@@ -169,6 +185,7 @@ impl Intake {
         origin: &Origin<'_>,
         message: &Message<'_>,
         text: &str,
+        outlined: Option<Outlined<'_>>,
         signature: Signature<'_>,
     ) -> Left {
         let key = match rows.stream() {
@@ -180,6 +197,7 @@ impl Intake {
             signature,
             key: key.as_deref(),
             received_at: origin.received_at,
+            outlined,
         };
         let mut left = Left::default();
         let mut record_index = origin.first_index;

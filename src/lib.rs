@@ -16,9 +16,9 @@
 
 pub mod event;
 pub mod clock;
+pub mod vendor;
 pub mod config;
 pub mod table;
-pub mod vendor;
 pub mod redact;
 pub mod decode;
 pub mod schema;

@@ -15,7 +15,7 @@ use tapetrail::generate::{self, Fleet, Found, JUDGED, SECRET_MARK, Settings, Tru
 use tapetrail::intake::{Intake, Message};
 use tapetrail::table::rows::{Origin, Rows};
 
-const SESSIONS: u32 = 150;
+const SESSIONS: u32 = 300;
 const PARTITIONS: usize = 4;
 
 /// Takes a fleet in as the consumer would, keyed messages spread over partitions.
@@ -74,6 +74,7 @@ fn taken_in(seed: u64) -> (Vec<(Stream, Vec<RecordBatch>)>, Truth) {
 async fn engine(tables: Vec<(Stream, Vec<RecordBatch>)>, library: &Library) -> Engine {
     let options = EngineOptions {
         views: library.views(),
+        kept: library.kept_views(&[]).expect("the queries are SQL"),
         ..EngineOptions::default()
     };
     Engine::memory(tables, options)
@@ -90,7 +91,7 @@ async fn planted_faults_are_found_and_nothing_else_is() {
             Library::with_directory(Some(Path::new("queries"))).expect("the queries are right");
         let engine = engine(tables, &library).await;
         let options = RunOptions {
-            only: JUDGED.map(str::to_string).to_vec(),
+            only: JUDGED.iter().map(ToString::to_string).collect(),
             ..RunOptions::default()
         };
         let findings = run(&engine, &library, &options)

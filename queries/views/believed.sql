@@ -1,6 +1,7 @@
 -- ---
 -- name        = "believed"
 -- title       = "What the customer's database says last"
+-- kept        = true
 -- description = """
 -- One row per row of the customer's database: its last version, and the list of its versions. A column that a later version
 -- leaves out keeps its last value, as change messages may hold only what changed. Deleted rows are not here.

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "monitored_buckets"
 -- title       = "Buckets whose events arrive"
+-- kept        = true
 -- description = """
 -- One row per vendor and bucket that ever sent an event. Absence of a file means something only in these, between the first
 -- and the last event.

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_beliefs"
 -- title       = "What the customer's database says about sessions"
+-- kept        = true
 -- description = """
 -- One row per session that a row of the customer's database is about, with what that row says last. A row that names the
 -- session counts first. A row without a session id is about the accepted start of its channel (and app, where it says one) from
@@ -24,47 +25,48 @@
 -- vendor_at   = { type = "timestamp", doc = "last version that names a vendor" }
 -- event_id    = { type = "string", doc = "event id of the version that counts" }
 -- ---
-WITH matched AS (
-    -- The session of each row: the one it names, else the best of those it fits.
+WITH fitting AS (
+    -- Rows that name no session, and the accepted starts that they fit.
     SELECT
         believed.record_id,
-        coalesce(
-            min(believed.sid),
-            first_value(
+        first_value(
+            accepted_starts.sid
+            ORDER BY
+                coalesce(accepted_starts.resource_id = believed.resource_id, false) DESC,
+                coalesce(accepted_starts.vendor_name = believed.vendor_name, false) DESC,
+                abs(arrow_cast(accepted_starts.requested_at, 'Int64') - arrow_cast(believed.first_at, 'Int64')),
                 accepted_starts.sid
-                ORDER BY
-                    coalesce(accepted_starts.resource_id = believed.resource_id, false) DESC,
-                    coalesce(accepted_starts.vendor_name = believed.vendor_name, false) DESC,
-                    abs(arrow_cast(accepted_starts.requested_at, 'Int64') - arrow_cast(believed.first_at, 'Int64')),
-                    accepted_starts.sid
-            )
         ) AS sid,
         CASE
-            WHEN min(believed.sid) IS NOT NULL THEN 'sid'
             WHEN bool_or(accepted_starts.resource_id = believed.resource_id) THEN 'resource_id'
             ELSE 'channel'
-        END AS matched_by,
-        min(believed.app_id) AS app_id,
-        min(believed.cname) AS cname,
-        min(believed.uid) AS uid,
-        min(believed.vendor_name) AS vendor_name,
-        min(believed.bucket) AS bucket,
-        min(believed.prefix) AS prefix,
-        min(believed.url) AS url,
-        min(believed.status) AS status,
-        min(believed.first_at) AS first_at,
-        min(believed.last_at) AS last_at,
-        min(believed.vendor_at) AS vendor_at,
-        min(believed.event_id) AS event_id
+        END AS matched_by
     FROM believed
-    LEFT JOIN accepted_starts
-        ON accepted_starts.cname = CASE WHEN believed.sid IS NULL THEN believed.cname END
+    INNER JOIN accepted_starts
+        ON accepted_starts.cname = believed.cname
         AND accepted_starts.app_id = coalesce(believed.app_id, accepted_starts.app_id)
         AND believed.first_at >= accepted_starts.requested_at - INTERVAL '10 minutes'
         AND believed.first_at <= coalesce(
             accepted_starts.ended_at + INTERVAL '1 hour', accepted_starts.requested_at + INTERVAL '24 hours'
         )
+    WHERE believed.sid IS NULL
     GROUP BY believed.record_id
+),
+
+matched AS (
+    -- The session of each row: the one it names, else the best of those it fits.
+    SELECT
+        record_id, sid, 'sid' AS matched_by, app_id, cname, uid, vendor_name, bucket, prefix, url, status, first_at,
+        last_at, vendor_at, event_id
+    FROM believed
+    WHERE sid IS NOT NULL
+    UNION ALL
+    SELECT
+        believed.record_id, fitting.sid, fitting.matched_by, believed.app_id, believed.cname, believed.uid,
+        believed.vendor_name, believed.bucket, believed.prefix, believed.url, believed.status, believed.first_at,
+        believed.last_at, believed.vendor_at, believed.event_id
+    FROM fitting
+    INNER JOIN believed ON believed.record_id = fitting.record_id
 )
 
 SELECT

@@ -1,15 +1,16 @@
 -- ---
 -- name        = "session_ends"
 -- title       = "When sessions ended"
+-- kept        = true
 -- description = """
--- One row per session of which an end is known: the earliest of the ending notifications (41, 11, 31, 32) and the answer to
--- a stop. A session that is not here has no known end.
+-- One row per session of which an end is known: the earliest of the ending notifications (41, in web page recording
+-- 71, 11, 31, 32) and the answer to a stop. A session that is not here has no known end.
 -- """
 --
 -- [columns]
 -- sid               = { type = "string", doc = "recording session id" }
 -- ended_at          = { type = "timestamp", doc = "the earliest sign of the end" }
--- ended_by          = { type = "string", doc = "what that was: stop, webhook 41, webhook 11, webhook 31, webhook 32" }
+-- ended_by          = { type = "string", doc = "what that was: stop, webhook 41, webhook 71, webhook 11, webhook 31, webhook 32" }
 -- ended_event_id    = { type = "string", doc = "its event id" }
 -- stop_requested_at = { type = "timestamp", doc = "when the first stop that took effect was sent; null without one" }
 -- last_sign_at      = { type = "timestamp", doc = "the latest of these signs" }
@@ -29,7 +30,7 @@ FROM (
         event_id,
         arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS stop_requested_at
     FROM webhooks
-    WHERE event_type IN (11, 31, 32, 41)
+    WHERE event_type IN (11, 31, 32, 41, 71)
         AND coalesce(product_id, 3) = 3
         AND coalesce(is_test, false) = false
     UNION ALL

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_landings"
 -- title       = "Where most files of each session are"
+-- kept        = true
 -- description = "One row per session that has files now: the vendor and bucket that hold most of them, and whether there are others."
 --
 -- [columns]

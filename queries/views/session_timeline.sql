@@ -33,9 +33,9 @@ SELECT DISTINCT
     concat_ws(
         ', ',
         CASE WHEN vendor_name IS NOT NULL OR bucket IS NOT NULL
-            THEN concat('storage ', vendor_name, ':', bucket, CASE WHEN prefix <> '' THEN concat('/', prefix) END) END,
+            THEN concat('storage ', concat_ws(':', vendor_name, bucket), CASE WHEN prefix <> '' THEN concat('/', prefix) END) END,
         CASE WHEN start_parameter_vendor_name IS NOT NULL
-            THEN concat('startParameter ', start_parameter_vendor_name, ':', start_parameter_bucket) END,
+            THEN concat('startParameter ', concat_ws(':', start_parameter_vendor_name, start_parameter_bucket)) END,
         CASE WHEN uid IS NOT NULL THEN concat('uid ', uid) END,
         CASE
             WHEN http_status IS NOT NULL AND code IS NOT NULL THEN concat('HTTP ', http_status, ' code ', code)
@@ -74,8 +74,11 @@ SELECT DISTINCT
         error_message,
         CASE WHEN progress IS NOT NULL THEN concat('progress ', progress) END,
         CASE WHEN new_uid IS NOT NULL THEN concat('new uid ', new_uid) END,
-        CASE WHEN bucket IS NOT NULL THEN concat('storage ', vendor_name, ':', bucket) END,
-        CASE WHEN cardinality(files) > 0 THEN concat(cardinality(files), ' files, first ', files[1]) END
+        CASE WHEN bucket IS NOT NULL THEN concat('storage ', concat_ws(':', vendor_name, bucket)) END,
+        CASE
+            WHEN cardinality(files) = 1 THEN concat('file ', files[1])
+            WHEN cardinality(files) > 1 THEN concat(cardinality(files), ' files, first ', files[1])
+        END
     ) AS detail,
     event_id,
     sid,
@@ -107,7 +110,7 @@ SELECT DISTINCT
     concat_ws(
         ', ',
         CASE WHEN vendor_name IS NOT NULL OR bucket IS NOT NULL
-            THEN concat('storage ', vendor_name, ':', bucket, CASE WHEN prefix <> '' THEN concat('/', prefix) END) END,
+            THEN concat('storage ', concat_ws(':', vendor_name, bucket), CASE WHEN prefix <> '' THEN concat('/', prefix) END) END,
         CASE WHEN status IS NOT NULL THEN concat('status ', status) END,
         url,
         CASE WHEN row_key IS NOT NULL THEN concat('row ', row_key) END

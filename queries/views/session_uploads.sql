@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_uploads"
 -- title       = "What the service said about the upload of sessions"
+-- kept        = true
 -- description = """
 -- One row per session of which a notification (31, 32) or the answer to a stop or query says how the upload went. `uploaded`
 -- means all files are in the storage of the accepted start; `backuped` (also stranded) means some wait in the service's backup.

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "starts"
 -- title       = "Start attempts"
+-- kept        = true
 -- description = """
 -- One row per attempt to start a recording. A call logged twice is one row, and what a replay made supersedes it. A call
 -- mirrored to another host is the same attempt: same app, channel, ticket and body within 2 s, or under one trace id on
@@ -157,6 +158,8 @@ attempts AS (
     SELECT
         app_id,
         cname,
+        resource_id,
+        request_hash,
         attempted_at,
         first_value(event_id ORDER BY requested_at, event_id) AS start_id,
         first_value(event_id ORDER BY rank, requested_at, event_id) AS telling_id,
@@ -170,8 +173,8 @@ placed AS (
     -- A start without a storageConfig of its own stores where the acquire's startParameter says.
     SELECT
         attempts.start_id,
-        attempts.app_id,
-        attempts.cname,
+        calls.app_id,
+        calls.cname,
         attempts.attempted_at,
         attempts.calls,
         attempts.event_ids,
@@ -209,13 +212,17 @@ placed AS (
         coalesce(tickets.resource_expired_hour, 72) AS resource_expired_hour,
         tickets.recorder_region,
         tickets.storage_identity AS ticket_storage_identity
-    FROM attempts
-    INNER JOIN calls
-        ON coalesce(calls.app_id, '') = coalesce(attempts.app_id, '')
-        AND coalesce(calls.cname, '') = coalesce(attempts.cname, '')
-        AND calls.event_id = attempts.telling_id
+    FROM calls
+    INNER JOIN attempts
+        ON (attempts.app_id IS NOT DISTINCT FROM calls.app_id)
+        AND (attempts.cname IS NOT DISTINCT FROM calls.cname)
+        AND (attempts.resource_id IS NOT DISTINCT FROM calls.resource_id)
+        AND (attempts.request_hash IS NOT DISTINCT FROM calls.request_hash)
+        -- No key of the join: what attempts are grouped by reaches the files, this does not.
+        AND (attempts.telling_id = calls.event_id) IS TRUE
     LEFT JOIN tickets
         ON tickets.app_id = calls.app_id
+        AND tickets.cname = calls.cname
         AND tickets.resource_id = calls.resource_id
 )
 

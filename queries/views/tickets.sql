@@ -1,15 +1,18 @@
 -- ---
 -- name        = "tickets"
 -- title       = "Tickets that acquire gave"
+-- kept        = true
 -- description = "One row per app and resource id that an acquire answered with: what the acquire asked for."
 --
 -- [columns]
 -- app_id                 = { type = "string", doc = "App ID" }
+-- cname                  = { type = "string", doc = "the channel that it was acquired for" }
 -- resource_id            = { type = "string", doc = "the ticket" }
 -- acquire_id             = { type = "string", doc = "event id of the acquire" }
 -- acquired_at            = { type = "timestamp", doc = "when the acquire was sent" }
 -- exclude_resource_ids   = { type = "strings", doc = "tickets that it asked to stay away from: asked-for redundancy" }
 -- resource_expired_hour  = { type = "int64", doc = "hours for which the session can be addressed, as asked" }
+-- origin                 = { type = "string", doc = "environment and region of the caller and its user, as a start's" }
 -- recorder_region        = { type = "string", doc = "recording region asked for" }
 -- vendor                 = { type = "int64", doc = "startParameter: Agora's vendor number" }
 -- vendor_name            = { type = "string", doc = "startParameter: its slug" }
@@ -23,11 +26,13 @@
 -- ---
 SELECT
     app_id,
+    cname,
     resource_id,
     acquire_id,
     acquired_at,
     string_to_array(exclude_resource_ids, ',') AS exclude_resource_ids,
     resource_expired_hour,
+    origin,
     recorder_region,
     vendor,
     vendor_name,
@@ -45,11 +50,15 @@ FROM (
     -- A ticket comes from one acquire; of rows that repeat it any is as good, so the least value of each column is.
     SELECT
         app_id,
+        cname,
         resource_id,
         min(event_id) AS acquire_id,
         min(requested_at) AS acquired_at,
         min(array_to_string(exclude_resource_ids, ',')) AS exclude_resource_ids,
         min(resource_expired_hour) AS resource_expired_hour,
+        min(
+            concat_ws('/', caller_environment, caller_region, context_environment, context_user_region)
+        ) AS origin,
         min(recorder_region) AS recorder_region,
         min(start_parameter_vendor) AS vendor,
         min(start_parameter_vendor_name) AS vendor_name,
@@ -61,5 +70,5 @@ FROM (
         min(start_parameter_access_key_fingerprint) AS access_key_fingerprint
     FROM api_calls
     WHERE operation = 'acquire' AND resource_id IS NOT NULL
-    GROUP BY app_id, resource_id
+    GROUP BY app_id, cname, resource_id
 )

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "unseen_uploads"
 -- title       = "Sessions announced as uploaded of which no file was ever seen"
+-- kept        = true
 -- description = """
 -- One row per session whose upload was announced as complete and of which no bucket ever reported a file, whether it is there
 -- still or not. Beside it, from when to when the destination was watched: absence means something only where `watched_since`

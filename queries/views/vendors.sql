@@ -1,6 +1,7 @@
 -- ---
 -- name        = "vendors"
 -- title       = "Names of the storage vendors"
+-- kept        = true
 -- description = "Agora's vendor numbers with the slug that every table uses and the name that sentences use."
 --
 -- [columns]

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "watermarks"
 -- title       = "How far streams, partitions and buckets have come"
+-- kept        = true
 -- description = """
 -- One row per partition, per stream and per bucket. A partition's watermark is the latest trusted event time that at least
 -- three of its events have reached, never later than their arrival, so that one broken clock moves nothing. A stream's is the

@@ -1,6 +1,5 @@
 //! `tapetrail consume`: Kafka -> lake.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +10,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Outcome};
-use crate::config::OnGap;
+use crate::config::{OnGap, Start};
 use crate::ingest::{self, Run, Totals};
 use crate::metrics::Metrics;
 
@@ -43,7 +42,7 @@ pub struct ConsumeArgs {
 
     /// Where a partition starts that the lake knows nothing of: earliest, latest, or a time
     #[arg(long, env = "TAPETRAIL_START", value_name = "WHERE")]
-    start: Option<String>,
+    start: Option<Start>,
 
     /// Any librdkafka property, as in `-X security.protocol=SASL_SSL`
     #[arg(short = 'X', long = "property", value_name = "NAME=VALUE")]
@@ -147,9 +146,6 @@ async fn serve_health(address: &str, metrics: Arc<Metrics>) -> Result<()> {
     if address.is_empty() {
         return Ok(());
     }
-    let address: SocketAddr = address.parse().with_context(|| {
-        format!("consume.http: `{address}` is no address; write \"127.0.0.1:9464\"")
-    })?;
     let readiness = metrics.clone();
     let router = Router::new()
         .route("/metrics", get(async move || metrics.render()))

@@ -6,6 +6,7 @@ use clap::Args;
 use super::output::{EngineArgs, OutputArgs, tell_table};
 use super::{Context, Outcome};
 use crate::detection::front_matter::Severity;
+use crate::detection::library::Library;
 use crate::detection::run::{self, Findings, RunOptions};
 use crate::detection::window::Window;
 
@@ -32,7 +33,7 @@ pub struct DetectArgs {
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
 
-    /// Value of a detection's parameter, for example missing_upload.deadline=24h
+    /// Value of a detection's parameter, for example missing_upload.missing_after=24h
     #[arg(long = "param", value_name = "DETECTION.NAME=VALUE")]
     params: Vec<String>,
 
@@ -61,7 +62,11 @@ pub async fn run(args: DetectArgs, context: &Context) -> Result<Outcome> {
         args.until.as_deref(),
         context.clock.now(),
     )?;
-    let (engine, library) = args.engine.open(context, window.read_from()).await?;
+    let kept = |library: &Library| library.kept_views(&args.only);
+    let (engine, library) = args
+        .engine
+        .open_keeping(context, window.read_from(), kept)
+        .await?;
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &args.params)?,
         only: args.only,

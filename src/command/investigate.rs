@@ -1,9 +1,11 @@
 //! `tapetrail investigate`: one case in full, for the person who has to answer the customer.
 
+mod answer;
 mod case;
 mod gather;
 mod layout;
 mod print;
+mod subject;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};

@@ -1,5 +1,6 @@
 //! What the commands that read the lake share: how rows are printed, and how the lake is opened for SQL.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -65,11 +66,23 @@ impl EngineArgs {
         context: &Context,
         read_from: Option<Micros>,
     ) -> Result<(Engine, Library)> {
+        self.open_keeping(context, read_from, |_| Ok(BTreeSet::new()))
+            .await
+    }
+
+    /// The same, for a run of queries: the views that `kept` names are computed now, once for all of them.
+    pub async fn open_keeping(
+        &self,
+        context: &Context,
+        read_from: Option<Micros>,
+        kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
+    ) -> Result<(Engine, Library)> {
         let library = self.library()?;
         let options = EngineOptions {
             memory: self.memory_limit,
             read_from,
             views: library.views(),
+            kept: kept(&library)?,
             ..EngineOptions::default()
         };
         let tables = context.lake()?.providers().await?;

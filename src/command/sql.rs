@@ -10,6 +10,7 @@ use clap::Args;
 use super::output::{EngineArgs, OutputArgs};
 use super::{Context, Outcome};
 use crate::detection::front_matter::{self, Header, guess};
+use crate::detection::window;
 use crate::engine::{Engine, Params, Statement};
 
 /// Run SQL over the lake
@@ -31,6 +32,10 @@ pub struct SqlArgs {
     /// Value of `$NAME` in the SQL: a number, true or false, an RFC 3339 time, else text ('7' in quotes is text)
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
+
+    /// Read only days from this on, in all tables and views: 7d (ago), 2026-11-22 or an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
 
     /// List tables and views with their columns
     #[arg(long)]
@@ -59,7 +64,9 @@ pub async fn run(args: SqlArgs, context: &Context) -> Result<Outcome> {
         bail!("{origin}: there is no statement in it");
     }
     let params = params(&args.params, &origin, &sql)?;
-    let (engine, _library) = args.engine.open(context, None).await?;
+    let since = args.since.as_deref();
+    let since = since.map(|text| window::instant(text, context.clock.now()));
+    let (engine, _library) = args.engine.open(context, since.transpose()?).await?;
     for statement in &statements {
         run_statement(&engine, statement, &params, &args, context).await?;
     }

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use memchr::memchr2;
 use twox_hash::XxHash3_128;
 
+use crate::redact::outline::{Quoted, Value};
+
 /// What a delivery adds to an event; never part of its identity. `access_key_fingerprint` is a product of the
 /// configured key, which may be rotated.
 pub const DELIVERY_FIELDS: &[&str] = &[
@@ -48,6 +50,16 @@ pub fn derive_member_id(text: &str, path: &[&str], ignore: &[&str]) -> Option<St
             Some(format!("{:032x}", XxHash3_128::oneshot(value)))
         }
     }
+}
+
+/// Derives the id of an outlined value, the one that [`derive_event_id`] gives for its text.
+pub fn derive_outlined_id(value: Value<'_, '_>, ignore: &[&str]) -> String {
+    let mut sum = 0;
+    let hash = match add_outlined(&mut sum, value, 0, ignore) {
+        Some(()) => sum,
+        None => XxHash3_128::oneshot(value.text().as_bytes()),
+    };
+    format!("{hash:032x}")
 }
 
 fn hash(text: &str, ignore: &[&str]) -> u128 {
@@ -138,8 +150,7 @@ impl<'t> Scanner<'t> {
                 self.sum = sum;
             } else {
                 is_empty = false;
-                let seed = XxHash3_128::oneshot_with_seed(seed, &key) as u64;
-                self.value(seed, depth + 1)?;
+                self.value(seed_of_member(seed, &key), depth + 1)?;
             }
             if self.next_is(b'}') {
                 break;
@@ -256,10 +267,66 @@ impl<'t> Scanner<'t> {
     }
 
     fn add(&mut self, seed: u64, kind: Kind, leaf: &[u8]) {
-        let seed = seed ^ (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let hash = XxHash3_128::oneshot_with_seed(seed, leaf);
-        self.sum = self.sum.wrapping_add(hash);
+        add(&mut self.sum, seed, kind, leaf);
     }
+}
+
+/// Adds to the sum what [`Scanner::value`] adds for the text of an outlined value.
+fn add_outlined(sum: &mut u128, value: Value<'_, '_>, seed: u64, ignore: &[&str]) -> Option<()> {
+    match value.first_byte() {
+        b'{' => {
+            let mut is_empty = true;
+            for member in value.children() {
+                let key = unescaped(member.key())?;
+                if ignore.contains(&&*key) {
+                    add_outlined(&mut 0, member, 0, ignore)?;
+                } else {
+                    is_empty = false;
+                    add_outlined(sum, member, seed_of_member(seed, key.as_bytes()), ignore)?;
+                }
+            }
+            if is_empty {
+                add(sum, seed, Kind::EmptyObject, &[]);
+            }
+        }
+        b'[' => {
+            let mut place = 0;
+            for element in value.children() {
+                add_outlined(sum, element, seed_of_element(seed, place), ignore)?;
+                place += 1;
+            }
+            if place == 0 {
+                add(sum, seed, Kind::EmptyList, &[]);
+            }
+        }
+        b'"' => add(sum, seed, Kind::Text, unescaped(value.quoted())?.as_bytes()),
+        first => {
+            let kind = match first {
+                b'n' => Kind::Null,
+                b't' | b'f' => Kind::Bool,
+                _ => Kind::Number,
+            };
+            add(sum, seed, kind, value.text().as_bytes());
+        }
+    }
+    Some(())
+}
+
+fn unescaped(string: Quoted<'_>) -> Option<Cow<'_, str>> {
+    match string {
+        Quoted::Plain(text) => Some(Cow::Borrowed(text)),
+        Quoted::Escaped(text) => serde_json::from_str(text).ok().map(Cow::Owned),
+    }
+}
+
+fn add(sum: &mut u128, seed: u64, kind: Kind, leaf: &[u8]) {
+    let seed = seed ^ (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    *sum = sum.wrapping_add(XxHash3_128::oneshot_with_seed(seed, leaf));
+}
+
+/// The seed of the member `key` of an object whose own seed is `seed`.
+fn seed_of_member(seed: u64, key: &[u8]) -> u64 {
+    XxHash3_128::oneshot_with_seed(seed, key) as u64
 }
 
 /// The seed of the element at `place` of a list whose own seed is `seed`: the finalizer of SplitMix64.
@@ -275,6 +342,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
+
+    use crate::redact::Redactor;
+    use crate::redact::outline::Outline;
 
     fn same(left: &str, right: &str) -> bool {
         derive_event_id(left, DELIVERY_FIELDS) == derive_event_id(right, DELIVERY_FIELDS)
@@ -444,6 +514,22 @@ mod tests {
                 let id = derive_member_id(&wrap(&text), &["b", "b"], DELIVERY_FIELDS);
                 prop_assert_eq!(id, Some(derive_event_id(&text, DELIVERY_FIELDS)));
                 prop_assert_eq!(derive_member_id(&wrap(&text), &["b", "z"], DELIVERY_FIELDS), None);
+            }
+        }
+
+        #[test]
+        fn an_outlined_value_has_the_id_of_its_text(value in json(), ignored in json()) {
+            let headers = format!(r#"{{"headers":{ignored}}}"#);
+            let text = format!(r#"{{"\u0062":{value},"c":"\ud83d\ude00","d":{headers},"headers":0}}"#);
+            let odd = format!(r#"["\ud800",{text}]"#);
+            for text in [value.to_string(), reversed(&value), text, odd] {
+                let (mut redacted, mut outline) = (String::new(), Outline::default());
+                let outcome = Redactor::new(None).json_with_outline(text.as_bytes(), &mut redacted, &mut outline);
+                outcome.expect("it is JSON");
+                if let Some(outlined) = outline.of(&redacted) {
+                    let id = derive_outlined_id(outlined.root(), DELIVERY_FIELDS);
+                    prop_assert_eq!(id, derive_event_id(&redacted, DELIVERY_FIELDS));
+                }
             }
         }
 

@@ -8,6 +8,7 @@ pub mod api_calls;
 mod file_list;
 pub mod identity;
 pub mod object_key;
+mod outlined;
 mod raw;
 pub mod scalar;
 pub mod session_records;
@@ -22,6 +23,7 @@ use serde_json::value::RawValue;
 
 use crate::config::Mapping;
 use crate::event::{Micros, Reject, RejectCode, SkipReason, Stream};
+use crate::redact::outline::Outlined;
 use crate::table::rows::Event;
 
 /// What a decoder may need to know beside the text of the message.
@@ -35,6 +37,8 @@ pub struct DecodeContext<'c> {
     pub key: Option<&'c str>,
     /// The record's time: the event time of last resort for session records.
     pub received_at: Option<Micros>,
+    /// The text and its outline, if there is one: the same rows for less time.
+    pub outlined: Option<Outlined<'c>>,
 }
 
 /// One thing that a message held, in the order of the message.
@@ -76,7 +80,7 @@ pub fn decode(
         return Ok(());
     }
     match stream {
-        Stream::ApiCalls => api_calls::decode(text, emit),
+        Stream::ApiCalls => api_calls::decode(text, context, emit),
         Stream::StorageEvents => storage_events::decode(text, context, emit),
         Stream::Webhooks => webhooks::decode(text, context, emit),
         Stream::SessionRecords => session_records::decode(text, context, emit),

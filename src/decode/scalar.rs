@@ -127,7 +127,9 @@ pub fn integer(text: &str) -> Option<i64> {
 
 /// Returns a text in ASCII lower case, copied only where it is not already.
 pub fn lower_case(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    // Without an early exit, which the compiler turns into vector instructions.
+    let is_upper = |any, byte: u8| any | byte.is_ascii_uppercase();
+    match text.bytes().fold(false, is_upper) {
         true => Cow::Owned(text.to_ascii_lowercase()),
         false => text,
     }

@@ -6,12 +6,40 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::redact::Redactor;
+use crate::redact::outline::Outline;
 use crate::table::api_calls::ApiCallRow;
 use crate::table::rows::EventRow;
 use crate::table::webhooks::WebhookRow;
 
-/// Decodes a message and keeps what it gave longer than the message.
+/// Decodes a message and keeps what it gave longer than the message, after checking that its outline gives the same.
 pub(super) fn decoded_with(
+    stream: Stream,
+    text: &str,
+    context: &DecodeContext<'_>,
+) -> Result<Vec<Decoded<'static>>, Reject> {
+    let (mut redacted, mut outline) = (String::new(), Outline::default());
+    let redactor = Redactor::new(None);
+    let outcome = redactor.json_with_outline(text.as_bytes(), &mut redacted, &mut outline);
+    if outcome.is_ok() {
+        let outlined = outline.of(&redacted);
+        assert_eq!(
+            decoded_once(
+                stream,
+                &redacted,
+                &DecodeContext {
+                    outlined,
+                    ..*context
+                }
+            ),
+            decoded_once(stream, &redacted, context),
+            "{text}"
+        );
+    }
+    decoded_once(stream, text, context)
+}
+
+fn decoded_once(
     stream: Stream,
     text: &str,
     context: &DecodeContext<'_>,

@@ -34,6 +34,9 @@ pub struct Header {
     /// Ids of the failure patterns that it finds (`P06`).
     #[serde(default)]
     pub patterns: Vec<String>,
+    /// Of a view: its rows are few and much is built on them, so that a run of many queries computes them once.
+    #[serde(default)]
+    pub kept: bool,
     /// Columns that together say which fault this is; the finding's id is their hash.
     #[serde(default)]
     pub identity: Vec<String>,

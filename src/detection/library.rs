@@ -22,40 +22,92 @@ macro_rules! queries {
 
 /// The files of `queries/`; a test compares the list with the directory.
 const EMBEDDED: &[(&str, &str)] = queries![
+    "detections/acquire_start_disagreement.sql",
+    "detections/backup_detour.sql",
+    "detections/backup_never_returned.sql",
     "detections/conflicting_starts.sql",
+    "detections/destination_mismatch.sql",
+    "detections/environment_switching.sql",
     "detections/failed_then_switched.sql",
+    "detections/ghost_start.sql",
+    "detections/incomplete_files.sql",
+    "detections/incomplete_payload.sql",
     "detections/missing_upload.sql",
+    "detections/orphan_files.sql",
+    "detections/record_before_response.sql",
+    "detections/redundant_starts.sql",
+    "detections/session_failures.sql",
+    "detections/slow_or_cross_region_upload.sql",
+    "detections/start_storm.sql",
+    "detections/storage_credentials.sql",
+    "detections/storage_switched_by_update.sql",
+    "detections/unannounced_upload.sql",
+    "detections/unstopped_session.sql",
     "detections/vendor_mismatch.sql",
+    "detections/webhook_hygiene.sql",
     "investigations/candidates.sql",
     "investigations/coverage.sql",
+    "investigations/reach.sql",
     "investigations/sessions.sql",
     "investigations/starts.sql",
     "investigations/timeline.sql",
+    "not_judged/backup_never_returned.sql",
+    "not_judged/destination_mismatch.sql",
+    "not_judged/ghost_start.sql",
+    "not_judged/incomplete_files.sql",
+    "not_judged/incomplete_payload.sql",
     "not_judged/missing_upload.sql",
+    "not_judged/orphan_files.sql",
+    "not_judged/record_before_response.sql",
+    "not_judged/redundant_starts.sql",
+    "not_judged/session_failures.sql",
+    "not_judged/storage_credentials.sql",
+    "not_judged/storage_switched_by_update.sql",
+    "not_judged/unannounced_upload.sql",
+    "not_judged/unstopped_session.sql",
     "not_judged/vendor_mismatch.sql",
+    "not_judged/webhook_hygiene.sql",
     "verify/positions.sql",
     "verify/spans.sql",
     "views/accepted_starts.sql",
     "views/api_calls.sql",
+    "views/backup_signs.sql",
     "views/believed.sql",
     "views/dead_letters.sql",
+    "views/failed_call_chains.sql",
+    "views/failed_calls.sql",
+    "views/idle_chains.sql",
+    "views/incomplete_arrivals.sql",
     "views/monitored_buckets.sql",
     "views/positions.sql",
     "views/record_versions.sql",
+    "views/session_arrivals.sql",
+    "views/session_backups.sql",
     "views/session_beliefs.sql",
+    "views/session_diagnoses.sql",
     "views/session_ends.sql",
     "views/session_files.sql",
+    "views/session_geographies.sql",
     "views/session_landings.sql",
+    "views/session_lifecycles.sql",
+    "views/session_lookups.sql",
+    "views/session_notices.sql",
     "views/session_places.sql",
     "views/session_records.sql",
+    "views/session_sequences.sql",
     "views/session_timeline.sql",
     "views/session_uploads.sql",
     "views/sessions.sql",
+    "views/started_sessions.sql",
     "views/starts.sql",
     "views/storage_events.sql",
+    "views/stream_watermarks.sql",
     "views/tickets.sql",
+    "views/unannounced_arrivals.sql",
+    "views/unexplained_arrivals.sql",
     "views/unseen_uploads.sql",
     "views/vendors.sql",
+    "views/waiting_backups.sql",
     "views/watermarks.sql",
     "views/webhooks.sql",
 ];
@@ -150,6 +202,43 @@ impl Library {
                 sql: query.sql.clone(),
             })
             .collect()
+    }
+
+    /// Returns the views that a run of these detections (all where none is named) computes once: those that say so
+    /// of themselves and that more than one of its queries reads.
+    pub fn kept_views(&self, only: &[String]) -> Result<BTreeSet<String>> {
+        let views: BTreeMap<&str, BTreeSet<String>> = in_folder(&self.queries, "views/")
+            .map(|(name, query)| Ok((name, Statement::parse_one(&query.sql)?.relations()?)))
+            .collect::<Result<_>>()?;
+        let mut readers: BTreeMap<&str, usize> = BTreeMap::new();
+        for detection in self.select(only)? {
+            let statements = [Some(&detection.statement), detection.not_judged.as_ref()];
+            for statement in statements.into_iter().flatten() {
+                let mut reached = BTreeSet::new();
+                let mut ahead: Vec<String> = statement.relations()?.into_iter().collect();
+                while let Some(relation) = ahead.pop() {
+                    let Some((view, needs)) = views.get_key_value(relation.as_str()) else {
+                        continue;
+                    };
+                    if reached.insert(*view) {
+                        ahead.extend(needs.iter().cloned());
+                    }
+                }
+                for view in reached {
+                    *readers.entry(view).or_default() += 1;
+                }
+            }
+        }
+        let is_kept = |view: &str| {
+            let query = self.queries.get(&format!("views/{view}"));
+            let header = query.and_then(|query| query.header.as_ref());
+            header.is_some_and(|header| header.kept)
+        };
+        Ok(readers
+            .into_iter()
+            .filter(|(view, readers)| *readers > 1 && is_kept(view))
+            .map(|(view, _)| view.to_string())
+            .collect())
     }
 
     /// Returns a query by `folder/stem`.

@@ -7,6 +7,7 @@
 mod statement;
 mod views;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -50,6 +51,9 @@ pub struct EngineOptions {
     /// Rows that stand in for the views of these names: what a session over a part of the lake has to know of
     /// the whole.
     pub given: Vec<(String, RecordBatch)>,
+    /// Views whose rows are computed once, when the session opens, and stay in memory: for a run of many queries that
+    /// build on them.
+    pub kept: BTreeSet<String>,
 }
 
 impl Default for EngineOptions {
@@ -59,6 +63,7 @@ impl Default for EngineOptions {
             read_from: None,
             views: Vec::new(),
             given: Vec::new(),
+            kept: BTreeSet::new(),
         }
     }
 }
@@ -103,7 +108,10 @@ impl Engine {
                 engine.views.push(view.name);
                 continue;
             }
-            engine.register_view(&view).await?;
+            match options.kept.contains(&view.name) {
+                true => engine.keep_view(view).await?,
+                false => engine.register_view(&view).await?,
+            }
         }
         Ok(engine)
     }
@@ -239,6 +247,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Registers the rows that a view has now, in its stead.
+    async fn keep_view(&mut self, view: View) -> Result<()> {
+        let keep = async {
+            let stream = self.execute(&Statement::parse_one(&view.sql)?, &[]).await?;
+            let schema = stream.schema();
+            let rows: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+            let table = MemTable::try_new(schema, vec![rows])?;
+            self.session
+                .register_table(view.name.as_str(), Arc::new(table))?;
+            anyhow::Ok(())
+        };
+        keep.await
+            .with_context(|| format!("the view `{}` cannot be used", view.name))?;
+        self.views.push(view.name);
+        Ok(())
+    }
+
     async fn register_view(&mut self, view: &View) -> Result<()> {
         let register = async {
             let statement = Statement::parse_one(&view.sql)?;
@@ -303,6 +328,10 @@ fn session(options: &EngineOptions) -> Result<SessionContext> {
     settings.execution.parquet.pushdown_filters = true;
     settings.execution.parquet.reorder_filters = true;
     settings.execution.parquet.bloom_filter_on_read = true;
+    // Both sides of a join in partitions: a side that is collected into one starts to read at once, before the other
+    // side has told which sessions and channels matter, and then reads every file.
+    settings.optimizer.hash_join_single_partition_threshold = 0;
+    settings.optimizer.hash_join_single_partition_threshold_rows = 0;
     // The tables' columns carry comments. A union keeps those that agree, and the planner's check then takes the
     // lost comment of a column for another type.
     settings.execution.skip_physical_aggregate_schema_check = true;

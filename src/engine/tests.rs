@@ -258,3 +258,21 @@ async fn a_filter_reaches_the_files_through_a_view() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_kept_view_gives_what_it_would_give_anyway() {
+    let options = |kept: &[&str]| EngineOptions {
+        views: vec![
+            view("webhooks", "SELECT sid FROM log_webhooks"),
+            view("sids", "SELECT DISTINCT sid FROM webhooks"),
+        ],
+        kept: kept.iter().map(ToString::to_string).collect(),
+        ..EngineOptions::default()
+    };
+    for kept in [&[][..], &["webhooks"], &["webhooks", "sids"]] {
+        let engine = Engine::memory(webhooks(10), options(kept)).await;
+        let engine = engine.expect("opens");
+        let sids = count(&engine, "SELECT count(*) FROM sids", &[]).await;
+        assert_eq!(sids, 11, "ten sessions and none: {kept:?}");
+    }
+}

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::bodies::{client_request, request_body, start_response, storage_config};
 use super::story::{Channel, MILLI, MINUTE, SECOND, Story, millis, rfc3339};
+use super::twist::Stop;
 use super::world::{Mode, Storage};
 use crate::event::{Micros, Stream};
 
@@ -32,6 +33,8 @@ pub(super) enum Answer<'a> {
     TimedOut,
     /// 206, code 65: the backend's response did not come in time.
     Unknown,
+    /// This status, code and reason.
+    Refused(u16, i32, &'static str),
     /// The client gave up waiting.
     Silence,
 }
@@ -109,8 +112,12 @@ pub(super) fn acquire(
         _ => 0,
     };
     let mut request = json!({
-        "scene": scene, "resourceExpiredHour": 72, "region": channel.app.geography,
+        "scene": scene, "resourceExpiredHour": story.twist.ticket_hours, "region": channel.app.geography,
     });
+    if let Some(storage) = story.twist.announced {
+        let storage_config = storage_config(story, channel, storage);
+        request["startParameter"] = client_request(story, channel, storage_config);
+    }
     if !apart_from.is_empty() {
         request["excludeResourceIds"] = json!(apart_from);
     }
@@ -190,8 +197,17 @@ pub(super) fn mirror_last(story: &mut Story, channel: &Channel, ticket: &Ticket,
     );
 }
 
-/// Refreshes the credentials of a running session: same place, other keys.
-pub(super) fn refresh_credentials(
+/// Changes what the log has of the last call, as a logger does that loses something.
+pub(super) fn edit_last(story: &mut Story, edit: impl FnOnce(&mut Value)) {
+    let last = story.messages.last_mut().expect("a call was sent");
+    let text = last.value.as_deref().expect("a call has a value");
+    let mut logged: Value = serde_json::from_slice(text).expect("what was emitted is JSON");
+    edit(&mut logged);
+    last.value = Some(logged.to_string().into_bytes());
+}
+
+/// Updates a running session with this storage: same place and other keys, if that is where it records.
+pub(super) fn update_storage(
     story: &mut Story,
     channel: &Channel,
     ticket: &Ticket,
@@ -260,34 +276,81 @@ pub(super) fn stop(
     index: &str,
     at: Micros,
 ) {
+    let status = match story.twist.stop {
+        Stop::Answered(status) => status,
+        _ => "unknown",
+    };
     let state = match channel.app.mode {
         Mode::Web => json!({"extensionServiceState": [
             {"serviceName": "web_recorder_service",
              "payload": {"state": "exit", "fileList": [{"filename": index, "sliceStartTime": millis(ticket.at)}]}},
-            {"serviceName": "upload_service", "payload": {"uploadingStatus": "uploaded"}}]}),
+            {"serviceName": "upload_service", "payload": {"uploadingStatus": status}}]}),
         Mode::Mix => {
-            json!({"fileListMode": "string", "fileList": index, "uploadingStatus": "uploaded"})
+            json!({"fileListMode": "string", "fileList": index, "uploadingStatus": status})
         }
         Mode::Individual | Mode::Raw => {
-            json!({"fileListMode": "json", "uploadingStatus": "uploaded", "fileList": [
+            json!({"fileListMode": "json", "uploadingStatus": status, "fileList": [
             {"fileName": index, "trackType": "audio_and_video", "uid": "1000", "mixedAllUser": false,
              "isPlayable": true, "sliceStartTime": millis(ticket.at)}]})
         }
     };
-    let answer = json!({"resourceId": ticket.resource_id, "sid": sid, "cname": channel.cname,
-        "uid": channel.uid.to_string(), "serverResponse": state});
+    let answer = match story.twist.stop {
+        Stop::Answered(_) => {
+            let body = json!({"resourceId": ticket.resource_id, "sid": sid, "cname": channel.cname,
+                "uid": channel.uid.to_string(), "serverResponse": state});
+            (200, body)
+        }
+        Stop::Refused(status, code, reason) => (status, json!({"code": code, "reason": reason})),
+        Stop::Omitted => return,
+    };
     let request = json!({"async_stop": false});
     session_call(
-        story,
-        channel,
-        ticket,
-        sid,
-        "POST",
-        "stop",
-        request,
-        at,
-        (200, answer),
+        story, channel, ticket, sid, "POST", "stop", request, at, answer,
     );
+}
+
+/// Asks for a session, or stops it, and is answered with this status, code and reason.
+pub(super) fn refused(
+    story: &mut Story,
+    channel: &Channel,
+    ticket: &Ticket,
+    sid: &str,
+    operation: &'static str,
+    at: Micros,
+    (status, code, reason): (u16, i32, &str),
+) {
+    let (method, request) = match operation {
+        "query" => ("GET", Value::Null),
+        _ => ("POST", json!({"async_stop": false})),
+    };
+    let answer = (status, json!({"code": code, "reason": reason}));
+    session_call(
+        story, channel, ticket, sid, method, operation, request, at, answer,
+    );
+}
+
+/// Asks for a ticket and is answered with this status, code and reason.
+pub(super) fn refused_acquire(
+    story: &mut Story,
+    channel: &Channel,
+    at: Micros,
+    (status, code, reason): (u16, i32, &str),
+) {
+    let trace_id = story.hex(32);
+    let takes = story.span(60 * MILLI, 250 * MILLI);
+    let request = json!({"scene": 0, "resourceExpiredHour": 72, "region": channel.app.geography});
+    let call = Call {
+        method: "POST",
+        host: HOSTS[0],
+        path: "/acquire".to_string(),
+        body: request_body(channel, request),
+        at,
+        takes,
+        response: Some((status, json!({"code": code, "reason": reason}))),
+        trace_id: &trace_id,
+        attempt: 1,
+    };
+    log(story, channel, call);
 }
 
 /// Sends a call whose path names a session.
@@ -374,7 +437,7 @@ fn log(story: &mut Story, channel: &Channel, call: Call<'_>) {
         "caller": {
             "service": app.service, "host": format!("{}-{}", app.service, story.between(1, 4)),
             "ip": format!("198.51.100.{}", story.between(1, 254)), "region": app.caller_region,
-            "environment": "production", "version": "4.12.0", "trace_id": call.trace_id, "attempt": call.attempt,
+            "environment": story.twist.environment, "version": "4.12.0", "trace_id": call.trace_id, "attempt": call.attempt,
         },
         "context": {"user_region": app.geography, "user_ip": format!("203.0.113.{}", story.between(1, 254))},
     });

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::api_calls::{Answer, Ticket};
-use super::story::{Channel, Story, day};
+use super::story::{Channel, Story, day, millis};
 use super::world::{Mode, Storage};
 
 /// Status and body of the answer to a start; none when there is no answer.
@@ -33,6 +33,7 @@ pub(super) fn start_response(
         ),
         Answer::TimedOut => (500, json!({"code": 62, "reason": "request timeout"})),
         Answer::Unknown => (206, json!({"code": 65, "reason": "Request not completed"})),
+        Answer::Refused(status, code, reason) => (status, json!({"code": code, "reason": reason})),
         Answer::Silence => return None,
     };
     Some(answer)
@@ -60,6 +61,10 @@ pub(super) fn storage_config(story: &mut Story, channel: &Channel, storage: &Sto
     if !prefix.is_empty() {
         config["fileNamePrefix"] = json!(prefix);
     }
+    if let Some(end) = story.twist.credentials_end {
+        config["stsToken"] = json!(story.secret("STS"));
+        config["stsExpiration"] = json!(millis(end) / 1_000);
+    }
     if let Some(endpoint) = storage.endpoint {
         config["extensionParams"] = json!({"endpoint": endpoint});
     }
@@ -70,7 +75,7 @@ pub(super) fn storage_config(story: &mut Story, channel: &Channel, storage: &Sto
 pub(super) fn client_request(story: &mut Story, channel: &Channel, storage_config: Value) -> Value {
     let mut request = json!({
         "token": story.secret("TOKEN"),
-        "recordingFileConfig": {"avFileType": ["hls"]},
+        "recordingFileConfig": {"avFileType": story.twist.file_types},
         "storageConfig": storage_config,
     });
     if channel.app.mode == Mode::Web {

@@ -6,6 +6,7 @@
 //! to a few a session; everything else happens as often as it does in life.
 
 mod world;
+mod twist;
 mod story;
 mod bodies;
 mod api_calls;
@@ -24,6 +25,7 @@ use std::collections::BinaryHeap;
 
 use crate::event::{MICROS_PER_DAY, MICROS_PER_SECOND, Micros, Stream};
 use story::Story;
+use world::Mode;
 
 pub use score::{Found, Score};
 pub use session_records::mapping;
@@ -34,15 +36,41 @@ pub use webhooks::{SIGNING_KEY_ID, SIGNING_SECRET};
 pub const SECRET_MARK: &str = "FAKE-SECRET-";
 
 /// The detections that [`Truth`] is complete for: what they find beyond it is wrong.
-pub const JUDGED: [&str; 4] = [
+pub const JUDGED: &[&str] = &[
     "conflicting_starts",
     "failed_then_switched",
     "vendor_mismatch",
     "missing_upload",
+    "unannounced_upload",
+    "backup_detour",
+    "backup_never_returned",
+    "storage_credentials",
+    "slow_or_cross_region_upload",
+    "orphan_files",
+    "incomplete_files",
+    "session_failures",
+    "webhook_hygiene",
+    "redundant_starts",
+    "ghost_start",
+    "start_storm",
+    "storage_switched_by_update",
+    "acquire_start_disagreement",
+    "unstopped_session",
+    "record_before_response",
+    "environment_switching",
+    "incomplete_payload",
+    "destination_mismatch",
 ];
 
 /// Fewer stories than this have no room for every fault and for the quiet time after it.
-pub const SESSIONS_MIN: u32 = 100;
+pub const SESSIONS_MIN: u32 = 300;
+
+/// So many stories at the beginning are ordinary, two of each app: nothing may be called missing before those who
+/// would tell of it have been heard.
+const LEAD: usize = 2 * world::APPS.len();
+
+/// Larger fleets tell every plot about once in so many stories.
+const SESSIONS_PER_ROUND: u32 = 2_500;
 
 /// Sessions spread over this long; faults lie in the first part of it.
 const SPREAD: Micros = 4 * MICROS_PER_DAY;
@@ -86,6 +114,8 @@ pub struct Produced {
 /// The fleet as an iterator over its messages in order of arrival; the truth is known at its end.
 pub struct Fleet {
     settings: Settings,
+    /// The faults and the near-misses.
+    plots: Vec<Plot>,
     /// The next story to tell.
     next: u32,
     /// Messages told, not yet given, least arrival first; ties keep the order of telling.
@@ -109,6 +139,7 @@ impl Fleet {
         Fleet {
             truth: Truth::new(&settings),
             settings,
+            plots: fault::plots().chain(near_miss::plots()).collect(),
             next: 0,
             waiting: BinaryHeap::new(),
             told: 0,
@@ -133,11 +164,15 @@ impl Fleet {
     fn tell_next(&mut self) {
         let index = self.next;
         self.next += 1;
+        let turn = turn(index, self.settings.sessions, self.plots.len());
         let mut story = Story::new(&self.settings, index, self.story_starts_at(index));
-        match turn(index, self.settings.sessions) {
+        match turn {
             Turn::Ordinary => session::ordinary(&mut story),
-            Turn::Fault(number) => fault::PLOTS[number].1(&mut story),
-            Turn::NearMiss(number) => near_miss::PLOTS[number].1(&mut story),
+            Turn::Plot { number, round } => {
+                // Over four rounds every plot is told in every mode, whatever the seed.
+                story.mode_turn = number + round + self.settings.seed as usize % Mode::ALL.len();
+                self.plots[number].1(&mut story);
+            }
         }
         noise::add(&mut story);
         self.truth.add(&story);
@@ -170,26 +205,23 @@ type Plot = (&'static str, fn(&mut Story));
 
 enum Turn {
     Ordinary,
-    Fault(usize),
-    NearMiss(usize),
+    Plot { number: usize, round: usize },
 }
 
-/// Says what happens in a story: in the faulty part, plots come round at a fixed pace, faults and near-misses
-/// in turn.
-fn turn(index: u32, sessions: u32) -> Turn {
-    let plots = fault::PLOTS.len() + near_miss::PLOTS.len();
-    let rounds = (sessions / 500).max(1) as usize;
-    let faulty = (sessions * FAULTY_PERCENT / 100) as usize;
+/// Says what happens in a story: in the faulty part, plots come round at a fixed pace.
+fn turn(index: u32, sessions: u32, plots: usize) -> Turn {
+    let rounds = (sessions / SESSIONS_PER_ROUND).max(1) as usize;
+    let faulty = (sessions * FAULTY_PERCENT / 100) as usize - LEAD;
     let pace = (faulty / (plots * rounds)).max(1);
-    let index = index as usize;
+    let Some(index) = (index as usize).checked_sub(LEAD) else {
+        return Turn::Ordinary;
+    };
     if index % pace != pace - 1 || index / pace >= plots * rounds {
         return Turn::Ordinary;
     }
-    let number = index / pace % plots;
-    if number < fault::PLOTS.len() {
-        Turn::Fault(number)
-    } else {
-        Turn::NearMiss(number - fault::PLOTS.len())
+    Turn::Plot {
+        number: index / pace % plots,
+        round: index / pace / plots,
     }
 }
 

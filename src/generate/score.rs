@@ -87,12 +87,12 @@ impl Found {
             (
                 "expected_vendor",
                 self.expected_vendor.as_deref(),
-                Some(planted.expected_vendor),
+                planted.expected_vendor,
             ),
             (
                 "actual_vendor",
                 self.actual_vendor.as_deref(),
-                Some(planted.actual_vendor),
+                planted.actual_vendor,
             ),
             (
                 "root_cause",
@@ -204,8 +204,8 @@ mod tests {
             app_id: planted.app_id.to_string(),
             cname: planted.cname.clone(),
             sids: planted.sids.clone(),
-            expected_vendor: Some(planted.expected_vendor.to_string()),
-            actual_vendor: Some(planted.actual_vendor.to_string()),
+            expected_vendor: planted.expected_vendor.map(str::to_string),
+            actual_vendor: planted.actual_vendor.map(str::to_string),
             root_cause: Some(planted.root_cause.to_string()),
             explanation: String::new(),
         }
@@ -259,7 +259,7 @@ mod tests {
     fn what_is_not_judged_counts_nowhere() {
         let truth = truth();
         let mut stranger = as_found(&truth.expected[0]);
-        stranger.detection = "webhook_hygiene".to_string();
+        stranger.detection = "of_our_own".to_string();
         assert!(
             truth
                 .score(&[stranger])

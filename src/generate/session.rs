@@ -3,8 +3,9 @@
 use super::api_calls::{self, Answer, Start, Ticket};
 use super::bodies::prefix;
 use super::session_records::{self, Change, Row};
-use super::storage_events::{Object, announce};
+use super::storage_events::{Change as ObjectChange, Object, announce};
 use super::story::{Channel, MILLI, MINUTE, SECOND, Story, digits17};
+use super::twist::Twist;
 use super::webhooks::{self, Lifecycle};
 use super::world::{Mode, Storage};
 use crate::event::Micros;
@@ -69,6 +70,72 @@ pub(super) fn single(
     sid
 }
 
+/// A session that was told, with what came of it.
+pub(super) struct Told {
+    pub(super) sid: String,
+    pub(super) ticket: Ticket,
+    pub(super) from: Micros,
+    pub(super) until: Micros,
+    pub(super) index_key: String,
+}
+
+/// One start at `at`, accepted to the app's home; the session lasts so long. Once its times are known, `set` says what is
+/// unusual about it. What its start is to ask for must be in the story's twist before.
+pub(super) fn unusual(
+    story: &mut Story,
+    channel: &Channel,
+    (at, lasts): (Micros, Micros),
+    files: Files,
+    set: impl FnOnce(&mut Twist, Micros, Micros),
+) -> Told {
+    let sid = story.sid();
+    let storage = channel.app.home;
+    let (ticket, from) = accepted(story, channel, storage, at, &sid);
+    let until = from + lasts;
+    set(&mut story.twist, from, until);
+    let session = Session {
+        channel,
+        ticket: &ticket,
+        sid: &sid,
+        storage,
+        from,
+        until,
+        files,
+    };
+    let ended = run(story, &session);
+    believe(story, &session, storage, &ended);
+    Told {
+        sid,
+        ticket,
+        from,
+        until,
+        index_key: ended.index_key,
+    }
+}
+
+/// An accepted session with a row that is right; returns when it was answered and when all was over.
+pub(super) fn complete(
+    story: &mut Story,
+    channel: &Channel,
+    storage: &'static Storage,
+    at: Micros,
+    sid: &str,
+) -> (Micros, Micros) {
+    let (ticket, from) = accepted(story, channel, storage, at, sid);
+    let session = Session {
+        channel,
+        ticket: &ticket,
+        sid,
+        storage,
+        from,
+        until: from + duration(story),
+        files: Files::Arrive,
+    };
+    let ended = run(story, &session);
+    believe(story, &session, storage, &ended);
+    (from, ended.uploaded_at + 5 * SECOND)
+}
+
 /// Acquires and starts; returns the ticket and when the start was answered.
 pub(super) fn accepted(
     story: &mut Story,
@@ -78,7 +145,7 @@ pub(super) fn accepted(
     sid: &str,
 ) -> (Ticket, Micros) {
     let ticket = api_calls::acquire(story, channel, at, &[]);
-    let pause = story.span(30 * MILLI, 900 * MILLI);
+    let pause = story.span(30 * MILLI, 900 * MILLI) + story.twist.ticket_kept;
     let start = Start::new(story, storage, ticket.at + pause, Answer::Started(sid));
     api_calls::start(story, channel, &ticket, &start);
     (ticket, start.answered_at())
@@ -90,7 +157,8 @@ pub(super) fn duration(story: &mut Story) -> Micros {
 
 /// Tells a session's queries, stop, callbacks and files.
 pub(super) fn run(story: &mut Story, session: &Session<'_>) -> Ended {
-    let uploaded_at = session.until + story.span(20 * SECOND, 150 * SECOND);
+    let soon = session.until + story.span(20 * SECOND, 150 * SECOND);
+    let uploaded_at = soon + story.twist.upload_takes;
     let index_key = upload(story, session, uploaded_at);
     // Callbacks and responses name files with their prefix, but for web pages.
     let index = match session.channel.app.mode {
@@ -154,12 +222,10 @@ pub(super) fn finish(story: &mut Story, session: &Session<'_>, row: &mut Row, en
 }
 
 /// Writes the files of a session and announces them; returns the key of the first index.
-fn upload(story: &mut Story, session: &Session<'_>, uploaded_at: Micros) -> String {
-    let folder: String = prefix(story, session.channel)
-        .iter()
-        .map(|step| format!("{step}/"))
-        .collect();
+pub(super) fn upload(story: &mut Story, session: &Session<'_>, uploaded_at: Micros) -> String {
+    let folder = folder(story, session.channel);
     let stem = format!("{folder}{}_{}", session.sid, session.channel.cname);
+    let backup_stem = format!("{folder}bak0_{}_{}", session.sid, session.channel.cname);
     let mut first_index = None;
     for track in tracks(session.channel.app.mode) {
         let index = format!("{stem}{}.m3u8", track.index);
@@ -173,6 +239,10 @@ fn upload(story: &mut Story, session: &Session<'_>, uploaded_at: Micros) -> Stri
         .into_iter()
         .enumerate()
         {
+            let stem = match story.twist.fails_over_at {
+                Some(at) if slice_from >= at => &backup_stem,
+                _ => &stem,
+            };
             let name = format!(
                 "{stem}{}{}{}.ts",
                 track.before_time,
@@ -181,14 +251,19 @@ fn upload(story: &mut Story, session: &Session<'_>, uploaded_at: Micros) -> Stri
             );
             let written_at = (slice_from + 16 * SECOND).min(closing);
             let size = story.between(180_000, 900_000);
-            write_object(story, session, &name, size, written_at);
+            if story.twist.has_slices {
+                write_object(story, session, &name, size, written_at);
+            }
             // The index is written anew as slices come, the last time when all is there.
             let index_at = if number == 2 {
                 uploaded_at
             } else {
                 written_at + SECOND
             };
-            write_object(story, session, &index, 300 + 80 * number as i64, index_at);
+            let index = format!("{stem}{}.m3u8", track.index);
+            if story.twist.has_index {
+                write_object(story, session, &index, 300 + 80 * number as i64, index_at);
+            }
         }
         first_index.get_or_insert(index);
     }
@@ -201,11 +276,45 @@ fn write_object(story: &mut Story, session: &Session<'_>, key: &str, size: i64, 
         Files::Late(late) => at + late,
         Files::Never => return,
     };
+    if story.twist.writes_end.is_some_and(|end| at >= end) {
+        return;
+    }
     let object = Object {
         storage: session.storage,
         key,
         size,
         at,
+        change: ObjectChange::Written,
+    };
+    announce(story, &object);
+}
+
+/// The path of a channel's files, with its last slash.
+pub(super) fn folder(story: &Story, channel: &Channel) -> String {
+    let steps = prefix(story, channel);
+    steps.iter().map(|step| format!("{step}/")).collect()
+}
+
+/// Writes one more file of a session.
+pub(super) fn write_file(story: &mut Story, storage: &'static Storage, key: &str, at: Micros) {
+    let object = Object {
+        storage,
+        key,
+        size: 700,
+        at,
+        change: ObjectChange::Written,
+    };
+    announce(story, &object);
+}
+
+/// Removes a file, as a rule of the bucket or a converter does.
+pub(super) fn remove_file(story: &mut Story, storage: &'static Storage, key: &str, at: Micros) {
+    let object = Object {
+        storage,
+        key,
+        size: 700,
+        at,
+        change: ObjectChange::Removed,
     };
     announce(story, &object);
 }

@@ -20,6 +20,8 @@ pub(super) struct Row {
     /// Key of the index file, once it is said to be uploaded.
     key: Option<String>,
     prefix: String,
+    /// Where the customer has the name of the bucket from something else.
+    bucket: Option<&'static str>,
     status: &'static str,
 }
 
@@ -66,6 +68,7 @@ impl Row {
             storage,
             key: None,
             prefix: prefix.to_string(),
+            bucket: None,
             status: "starting",
         }
     }
@@ -73,6 +76,15 @@ impl Row {
     pub(super) fn recording(&mut self, sid: &str) {
         self.sid = Some(sid.to_string());
         self.status = "recording";
+    }
+
+    /// Says that recording goes on, before anybody knows of a session.
+    pub(super) fn claimed(&mut self) {
+        self.status = "recording";
+    }
+
+    pub(super) fn in_bucket(&mut self, bucket: &'static str) {
+        self.bucket = Some(bucket);
     }
 
     pub(super) fn failed(&mut self) {
@@ -159,7 +171,7 @@ fn columns(channel: &Channel, row: &Row, at: Micros) -> Value {
         VendorSpelling::UrlOnly => return columns,
     };
     columns[if plain { "storage_vendor" } else { "vendor" }] = spelled;
-    columns["bucket"] = json!(row.storage.bucket);
+    columns["bucket"] = json!(row.bucket.unwrap_or(row.storage.bucket));
     columns["region"] = json!(row.storage.region_code);
     columns
 }

@@ -14,6 +14,31 @@ pub(super) struct Object<'a> {
     pub(super) key: &'a str,
     pub(super) size: i64,
     pub(super) at: Micros,
+    pub(super) change: Change,
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Written,
+    Removed,
+}
+
+impl Change {
+    /// The name that S3 and its likes give the event.
+    const fn s3_name(self) -> &'static str {
+        match self {
+            Change::Written => "ObjectCreated:Put",
+            Change::Removed => "ObjectRemoved:Delete",
+        }
+    }
+
+    const fn oss_name(self) -> &'static str {
+        match self {
+            Change::Written => "ObjectCreated:PutObject",
+            Change::Removed => "ObjectRemoved:DeleteObject",
+        }
+    }
 }
 
 /// Announces a write, if anybody listens to the bucket.
@@ -39,7 +64,7 @@ pub(super) fn announce(story: &mut Story, object: &Object<'_>) {
         Notices::OssEventBridge => oss_event_bridge(story, object),
         Notices::Neutral { vendor_as_slug } => neutral(story, object, vendor_as_slug),
     };
-    let arrives = object.at + 400 * MILLI + story.transit();
+    let arrives = object.at + 400 * MILLI + story.transit() + story.twist.reported_late;
     story.emit(Stream::StorageEvents, key, &value, arrives);
 }
 
@@ -51,7 +76,7 @@ fn s3_records(story: &mut Story, object: &Object<'_>) -> Value {
         "eventSource": "aws:s3",
         "awsRegion": storage.region_code,
         "eventTime": rfc3339(object.at),
-        "eventName": "ObjectCreated:Put",
+        "eventName": object.change.s3_name(),
         "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"},
         "requestParameters": {"sourceIPAddress": "203.0.113.7"},
         "responseElements": {"x-amz-request-id": story.hex(16).to_uppercase(), "x-amz-id-2": story.hex(40)},
@@ -107,7 +132,10 @@ fn s3_event_bridge(story: &mut Story, object: &Object<'_>) -> Value {
     json!({
         "version": "0",
         "id": uuid(story),
-        "detail-type": "Object Created",
+        "detail-type": match object.change {
+            Change::Written => "Object Created",
+            Change::Removed => "Object Deleted",
+        },
         "source": "aws.s3",
         "account": "123456789012",
         "time": time,
@@ -121,7 +149,10 @@ fn s3_event_bridge(story: &mut Story, object: &Object<'_>) -> Value {
             "request-id": story.hex(16).to_uppercase(),
             "requester": "123456789012",
             "source-ip-address": "203.0.113.7",
-            "reason": "PutObject",
+            "reason": match object.change {
+                Change::Written => "PutObject",
+                Change::Removed => "DeleteObject",
+            },
         },
     })
 }
@@ -130,14 +161,14 @@ fn s3_event_bridge(story: &mut Story, object: &Object<'_>) -> Value {
 fn minio(story: &mut Story, object: &Object<'_>) -> Value {
     let storage = object.storage;
     json!({
-        "EventName": "s3:ObjectCreated:Put",
+        "EventName": format!("s3:{}", object.change.s3_name()),
         "Key": format!("{}/{}", storage.bucket, object.key),
         "Records": [{
             "eventVersion": "2.0",
             "eventSource": "minio:s3",
             "awsRegion": "",
             "eventTime": rfc3339(object.at),
-            "eventName": "s3:ObjectCreated:Put",
+            "eventName": format!("s3:{}", object.change.s3_name()),
             "userIdentity": {"principalId": "agora"},
             "requestParameters": {"principalId": "agora", "region": "", "sourceIPAddress": "203.0.113.7"},
             "responseElements": {"x-amz-request-id": story.hex(16).to_uppercase(),
@@ -162,7 +193,7 @@ fn minio(story: &mut Story, object: &Object<'_>) -> Value {
 fn oss_event(story: &mut Story, object: &Object<'_>) -> Value {
     let storage = object.storage;
     json!({
-        "eventName": "ObjectCreated:PutObject",
+        "eventName": object.change.oss_name(),
         "eventSource": "acs:oss",
         "eventTime": rfc3339(object.at / 1_000_000 * 1_000_000),
         "eventVersion": "1.0",
@@ -187,7 +218,7 @@ fn oss_event_bridge(story: &mut Story, object: &Object<'_>) -> Value {
         "id": uuid(story),
         "source": "acs.oss",
         "specversion": "1.0",
-        "type": "oss:ObjectCreated:PutObject",
+        "type": format!("oss:{}", object.change.oss_name()),
         "datacontenttype": "application/json; charset=utf-8",
         "time": rfc3339(object.at),
         "subject": format!("acs:oss:{}:100200300:{}/{}", storage.region_code, storage.bucket, object.key),
@@ -209,7 +240,10 @@ fn neutral(story: &mut Story, object: &Object<'_>, vendor_as_slug: bool) -> Valu
     let mut event = json!({
         "event_id": story.hex(32),
         "occurred_at": rfc3339(object.at),
-        "kind": "created",
+        "kind": match object.change {
+            Change::Written => "created",
+            Change::Removed => "removed",
+        },
         "vendor": vendor,
         "bucket": storage.bucket,
         "key": object.key,

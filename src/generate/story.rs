@@ -8,7 +8,8 @@ use rand_pcg::Pcg64Mcg;
 use serde_json::Value;
 
 use super::truth::{ExpectedFinding, NearMiss, NotJudged};
-use super::world::{APPS, App, OSS_AND_S3_APPS, Storage};
+use super::twist::Twist;
+use super::world::{APPS, App, Mode, OSS_AND_S3_APPS, Storage, VendorSpelling};
 use super::{Produced, SECRET_MARK, Settings};
 use crate::event::{Micros, Stream};
 
@@ -40,6 +41,10 @@ pub(super) struct Story {
     pub(super) not_judged: Vec<NotJudged>,
     pub(super) dead_letters: Vec<Stream>,
     pub(super) skipped: Vec<Stream>,
+    /// Whose turn it is among the modes, for plots that can happen in each.
+    pub(super) mode_turn: usize,
+    /// What is unusual about the sessions told from here on.
+    pub(super) twist: Twist,
     record_ids: u32,
 }
 
@@ -57,6 +62,8 @@ impl Story {
             not_judged: Vec::new(),
             dead_letters: Vec::new(),
             skipped: Vec::new(),
+            mode_turn: 0,
+            twist: Twist::default(),
             record_ids: 0,
         }
     }
@@ -64,6 +71,47 @@ impl Story {
     /// Apps take turns, so that every bucket and partition hears something until the end.
     pub(super) fn app(&self) -> &'static App {
         &APPS[self.index as usize % APPS.len()]
+    }
+
+    /// An app whose mode has its turn, with where it goes and where else it could.
+    pub(super) fn app_in_turn(&mut self) -> (&'static App, &'static Storage, &'static Storage) {
+        let mode = Mode::ALL[self.mode_turn % Mode::ALL.len()];
+        let apps: Vec<&App> = APPS.iter().filter(|app| app.mode == mode).collect();
+        let app = apps[self.between(0, apps.len() as i64 - 1) as usize];
+        (app, app.home, app.other)
+    }
+
+    /// The same where the customer's row has columns for vendor and bucket.
+    pub(super) fn app_with_columns(
+        &mut self,
+    ) -> (&'static App, &'static Storage, &'static Storage) {
+        let found = self.app_in_turn();
+        match found.0.spelling {
+            VendorSpelling::UrlOnly => (&APPS[0], APPS[0].home, APPS[0].other),
+            _ => found,
+        }
+    }
+
+    /// A channel of its own in an app whose mode has its turn.
+    pub(super) fn channel_in_turn(&mut self) -> Channel {
+        let (app, _, _) = self.app_in_turn();
+        self.channel(app)
+    }
+
+    /// The same where it cannot be a web page recording: a mixed one has its turn then.
+    pub(super) fn rtc_channel_in_turn(&mut self) -> Channel {
+        match self.channel_in_turn() {
+            channel if channel.app.mode == Mode::Web => self.mixed_channel(),
+            channel => channel,
+        }
+    }
+
+    pub(super) fn mixed_channel(&mut self) -> Channel {
+        self.channel(&APPS[0])
+    }
+
+    pub(super) fn web_page_channel(&mut self) -> Channel {
+        self.channel(&APPS[4])
     }
 
     /// An app that could go to OSS as well as to S3, with those two.

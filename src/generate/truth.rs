@@ -20,8 +20,8 @@ pub struct ExpectedFinding {
     pub cname: String,
     /// In order of start; empty where no session came of it.
     pub sids: Vec<String>,
-    pub expected_vendor: &'static str,
-    pub actual_vendor: &'static str,
+    pub expected_vendor: Option<&'static str>,
+    pub actual_vendor: Option<&'static str>,
     pub root_cause: &'static str,
 }
 
@@ -117,8 +117,8 @@ pub(super) struct Planted<'a> {
     case: &'static str,
     channel: &'a Channel,
     sids: Vec<String>,
-    expected: &'static Storage,
-    actual: &'static Storage,
+    expected: Option<&'static Storage>,
+    actual: Option<&'static Storage>,
     root_cause: &'static str,
 }
 
@@ -127,16 +127,16 @@ impl<'a> Planted<'a> {
         case: &'static str,
         channel: &'a Channel,
         sids: &[&str],
-        expected: &'static Storage,
-        actual: &'static Storage,
+        expected: impl Into<Option<&'static Storage>>,
+        actual: impl Into<Option<&'static Storage>>,
         root_cause: &'static str,
     ) -> Self {
         Planted {
             case,
             channel,
             sids: sids.iter().map(ToString::to_string).collect(),
-            expected,
-            actual,
+            expected: expected.into(),
+            actual: actual.into(),
             root_cause,
         }
     }
@@ -154,8 +154,8 @@ impl<'a> Planted<'a> {
             app_id: self.channel.app.id,
             cname: self.channel.cname.clone(),
             sids: self.sids.clone(),
-            expected_vendor: self.expected.slug,
-            actual_vendor: self.actual.slug,
+            expected_vendor: self.expected.map(|storage| storage.slug),
+            actual_vendor: self.actual.map(|storage| storage.slug),
             root_cause: self.root_cause,
         });
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::story::{Channel, MILLI, MINUTE, SECOND, Story, millis, rfc3339};
+use super::twist::Deliveries;
 use super::world::{CallbackForm, Mode};
 use crate::event::{Micros, Stream};
 
@@ -38,11 +39,32 @@ pub(super) fn tell(story: &mut Story, session: &Lifecycle<'_>) {
         Mode::Web => web_events(session),
         _ => rtc_events(story, session),
     };
-    let last = events.len() - 1;
+    let events = twisted(story, events);
+    let last = events.len().saturating_sub(1);
+    let ends_at = events.last().map_or(0, |event| event.at);
     let mut held_back: Option<Value> = None;
     for (sequence, event) in events.into_iter().enumerate() {
-        let notified_at = event.at + story.span(80 * MILLI, 600 * MILLI);
+        let soon = event.at + story.span(80 * MILLI, 600 * MILLI);
+        let notified_at = match story.twist.deliveries {
+            Deliveries::Reversed => ends_at + MINUTE * (last - sequence) as Micros,
+            _ => soon,
+        };
         let notification = notification(story, session, &event, sequence, notified_at);
+        if story.twist.lost.contains(&event.event_type) {
+            continue;
+        }
+        let (held_up, late) = story.twist.held_up;
+        if held_up.contains(&event.event_type) {
+            deliver(story, session, notification, notified_at + late);
+            continue;
+        }
+        if story.twist.deliveries == Deliveries::Doubled {
+            deliver(story, session, notification.clone(), notified_at);
+            let mut again = notification;
+            again["notifyMs"] = json!(millis(notified_at + 12 * SECOND));
+            deliver(story, session, again, notified_at + 12 * SECOND);
+            continue;
+        }
         // Some receivers batch what comes at the end into one message.
         if sequence + 1 == last && story.chance(3) {
             held_back = Some(notification);
@@ -58,6 +80,46 @@ pub(super) fn tell(story: &mut Story, session: &Lifecycle<'_>) {
             Some(earlier) => deliver(story, session, json!([earlier, notification]), notified_at),
             None => deliver(story, session, notification, notified_at),
         }
+    }
+}
+
+/// The events as the story's twist has them, in order of time.
+fn twisted(story: &Story, events: Vec<Event>) -> Vec<Event> {
+    let twist = &story.twist;
+    let usual = events.into_iter().map(|mut event| {
+        match event.event_type {
+            31 if twist.verdict == 32 => {
+                event.event_type = 32;
+                event.details["msgName"] = json!("backuped");
+            }
+            41 => event.details["leaveCode"] = json!(twist.leave_code),
+            71 => event.details["code"] = json!(twist.page_code),
+            11 => event.details["exitStatus"] = json!(twist.exit_status),
+            _ => {}
+        }
+        event
+    });
+    let more = twist.more.iter().map(|happening| Event {
+        event_type: happening.event_type,
+        service_type: service_type(happening.event_type),
+        at: happening.at,
+        details: happening.details.clone(),
+    });
+    let mut events: Vec<Event> = usual
+        .filter(|event| !twist.untold.contains(&event.event_type))
+        .chain(more)
+        .collect();
+    events.sort_by_key(|event| event.at);
+    events
+}
+
+/// Who sends an event (webhook facts, section 4).
+fn service_type(event_type: i32) -> i32 {
+    match event_type {
+        30..=34 => 2,
+        40..=47 => 1,
+        70..=73 => 6,
+        _ => 0,
     }
 }
 
@@ -236,9 +298,13 @@ fn deliver(story: &mut Story, session: &Lifecycle<'_>, body: Value, notified_at:
         }),
         CallbackForm::WrappedRaw => {
             let raw = body.to_string();
+            let secret = match story.twist.deliveries {
+                Deliveries::Forged => "somebody else's",
+                _ => SIGNING_SECRET,
+            };
             json!({
                 "received_at": rfc3339(received_at),
-                "headers": {"Content-Type": "application/json", "Agora-Signature-V2": sign(&raw)},
+                "headers": {"Content-Type": "application/json", "Agora-Signature-V2": sign(secret, &raw)},
                 "raw_body": raw,
                 "response_status": 200,
             })
@@ -254,9 +320,9 @@ fn deliver(story: &mut Story, session: &Lifecycle<'_>, body: Value, notified_at:
 }
 
 /// Lower-case hex HMAC-SHA256 of the raw body (webhook facts, section 2).
-fn sign(raw: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(SIGNING_SECRET.as_bytes())
-        .expect("HMAC takes a key of any length");
+fn sign(secret: &str, raw: &str) -> String {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(raw.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }

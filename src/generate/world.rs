@@ -12,6 +12,8 @@ pub(super) enum Mode {
 }
 
 impl Mode {
+    pub(super) const ALL: [Mode; 4] = [Mode::Individual, Mode::Mix, Mode::Web, Mode::Raw];
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Mode::Individual => "individual",

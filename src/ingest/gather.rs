@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::writer::{Done, Job, Portion};
 use crate::clock::Clock;
-use crate::config::{Consume, OnGap};
+use crate::config::{Consume, OnGap, Start};
 use crate::event::{Disposition, Micros, Stream};
 use crate::intake::{Intake, Message};
 use crate::lake::commit::{AppId, Range};
 use crate::metrics::Metrics;
-use crate::source::kafka::{End, KafkaSource, Offsets, Start, TopicPartition, Watermarks};
+use crate::source::kafka::{End, KafkaSource, Offsets, TopicPartition, Watermarks};
 use crate::table::rows::{Origin, Rows};
 
 /// A batch is looked at for its deadline at least this often.

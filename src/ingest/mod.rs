@@ -26,7 +26,7 @@ use crate::lake::commit::{AppId, Ledger};
 use crate::lake::table::Lake;
 use crate::metrics::Metrics;
 use crate::source::kafka::{
-    Assignee, End, KafkaSource, Offsets, Polled, Standing, Start, TopicPartition, timestamp,
+    Assignee, End, KafkaSource, Offsets, Polled, Standing, TopicPartition, timestamp,
 };
 pub use gather::Totals;
 use gather::{Arrival, Gathering, StreamState, TICK};
@@ -100,7 +100,7 @@ pub fn run(
         streams,
         intake: Intake::new(config),
         settings: config.consume.clone(),
-        start: Start::parse(&config.consume.start)?,
+        start: config.consume.start,
         clock: clock.clone(),
         metrics: metrics.clone(),
         done,
@@ -276,6 +276,11 @@ fn targets(source: &KafkaSource, streams: &[StreamState]) -> Result<BTreeMap<Top
             let high = source.watermarks(&at)?.high;
             targets.insert(at, high);
         }
+    }
+    if targets.is_empty() {
+        bail!(
+            "none of the topics is at the brokers, so there is no end to stop at; create them, or name yours under kafka.topics"
+        );
     }
     Ok(targets)
 }

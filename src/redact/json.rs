@@ -8,6 +8,7 @@ mod replace;
 
 use super::escape::unescape;
 use super::names::{self, Kind};
+use super::outline::{Recorder, Span};
 use super::{MAX_DEPTH, Redactor, scan};
 use crate::event::{Reject, RejectCode};
 
@@ -23,12 +24,14 @@ pub(super) struct Passed {
     pub suspects_pairs: bool,
 }
 
-/// Appends the redacted `text` to `out`. `level` counts the strings that the text is wrapped in.
-pub(super) fn pass(
+/// Appends the redacted `text` to `out`, and tells `outline` what stands where in it. `level` counts the strings that
+/// the text is wrapped in.
+pub(super) fn pass<R: Recorder>(
     redactor: &Redactor,
     text: &str,
     level: usize,
     out: &mut String,
+    outline: R,
 ) -> Result<Passed, Reject> {
     let mut pass = Pass {
         redactor,
@@ -38,6 +41,7 @@ pub(super) fn pass(
         at: 0,
         copied: 0,
         out,
+        outline,
         objects: 0,
         depth: 0,
         fingerprinted: 0,
@@ -58,7 +62,7 @@ pub(super) fn pass(
     }
 }
 
-struct Pass<'p> {
+struct Pass<'p, R> {
     redactor: &'p Redactor,
     text: &'p str,
     bytes: &'p [u8],
@@ -67,6 +71,7 @@ struct Pass<'p> {
     /// Everything before is in `out`.
     copied: usize,
     out: &'p mut String,
+    outline: R,
     /// One bit for each open container, the innermost lowest: object or array.
     objects: u64,
     depth: usize,
@@ -124,7 +129,7 @@ impl Default for Key {
     }
 }
 
-impl Pass<'_> {
+impl<R: Recorder> Pass<'_, R> {
     fn run(&mut self) -> Step {
         let mut next = Next::Value;
         loop {
@@ -215,6 +220,10 @@ impl Pass<'_> {
         if self.whole.is_none() && self.is_secret_value() {
             self.whole = Some((self.at, self.depth));
         }
+        if self.whole.is_none() {
+            let start = self.written(self.at);
+            self.outline.open(start);
+        }
         self.objects = self.objects << 1 | u64::from(is_object);
         self.fingerprinted &= !(1 << self.depth);
         self.depth += 1;
@@ -227,11 +236,16 @@ impl Pass<'_> {
         self.depth -= 1;
         self.objects >>= 1;
         self.at += 1;
-        if let Some((start, depth)) = self.whole
-            && depth == self.depth
-        {
-            self.whole = None;
-            self.replace(start, self.at);
+        match self.whole {
+            None => {
+                let end = self.written(self.at);
+                self.outline.close(end);
+            }
+            Some((start, depth)) if depth == self.depth => {
+                self.whole = None;
+                self.replace(start, self.at);
+            }
+            Some(_) => {}
         }
     }
 
@@ -258,14 +272,18 @@ impl Pass<'_> {
         if self.bytes.get(end) == Some(&b'"') {
             if self.whole.is_none() {
                 kind = names::classify(&self.bytes[start..end]);
+                let key = self.span(start - 1, end + 1, false);
+                self.outline.key(key);
             }
         } else {
-            end = self.end_of_string(end)?;
+            let is_escaped;
+            (end, is_escaped) = self.end_of_string(end)?;
             if self.whole.is_none() {
                 kind = names::classify(unescape(&self.text[start..end]).as_bytes());
                 // A form taken for a key: `{"secretKey=x&a=1":""}`.
                 self.key = Key::default();
-                self.suspect_string(start, end);
+                let key = self.suspect_string(start, end, is_escaped);
+                self.outline.key(key);
             }
         }
         self.at = end + 1;
@@ -287,35 +305,44 @@ impl Pass<'_> {
     fn string(&mut self) -> Step {
         let start = self.at + 1;
         let mut end = scan::notable(self.bytes, start);
+        let mut is_escaped = false;
         let is_notable = self.bytes.get(end) != Some(&b'"');
         if is_notable {
-            end = self.end_of_string(end)?;
+            (end, is_escaped) = self.end_of_string(end)?;
         }
         self.at = end + 1;
         if self.whole.is_some() {
             return Ok(());
         }
         if self.is_secret_value() {
-            self.secret_string(start, end);
+            self.secret_string(start, end, is_escaped);
             return Ok(());
         }
         let value = &self.bytes[start..end];
         let may_hide = is_notable || matches!(value.first(), Some(b'{' | b'[' | b'e'));
-        if may_hide || self.key.kind == Kind::Endpoint {
-            self.suspect_string(start, end);
-        } else if !self.is_member() && names::is_sensitive_name(value) {
-            self.passed.suspects_pairs = true;
-        }
+        let written = if may_hide || self.key.kind == Kind::Endpoint {
+            self.suspect_string(start, end, is_escaped)
+        } else {
+            if !self.is_member() && names::is_sensitive_name(value) {
+                self.passed.suspects_pairs = true;
+            }
+            self.span(start - 1, end + 1, is_escaped)
+        };
+        self.outline.leaf(written);
         Ok(())
     }
 
-    /// Returns the closing quote's position, everything between checked.
-    fn end_of_string(&mut self, mut at: usize) -> Result<usize, Stop> {
+    /// Returns the closing quote's position, everything between checked, and whether there are escapes from `at` on.
+    fn end_of_string(&mut self, mut at: usize) -> Result<(usize, bool), Stop> {
+        let mut is_escaped = false;
         loop {
             at = scan::delimiter(self.bytes, at);
             match self.bytes.get(at) {
-                Some(b'"') => return Ok(at),
-                Some(b'\\') => at = self.end_of_escape(at)?,
+                Some(b'"') => return Ok((at, is_escaped)),
+                Some(b'\\') => {
+                    is_escaped = true;
+                    at = self.end_of_escape(at)?;
+                }
                 Some(_) => {
                     return Err(self.wrong_at(at, "control characters to be escaped in a string"));
                 }
@@ -358,8 +385,11 @@ impl Pass<'_> {
             }
             self.some_digits()?;
         }
-        if self.whole.is_none() && self.is_secret_value() {
-            self.replace(start, self.at);
+        if self.whole.is_none() {
+            match self.is_secret_value() {
+                true => self.replace(start, self.at),
+                false => self.keep(start, self.at),
+            }
         }
         Ok(())
     }
@@ -384,8 +414,31 @@ impl Pass<'_> {
         if !self.bytes[self.at..].starts_with(literal) {
             return Err(self.wrong("`true`, `false` or `null`"));
         }
+        let start = self.at;
         self.at += literal.len();
+        if self.whole.is_none() {
+            self.keep(start, self.at);
+        }
         Ok(())
+    }
+
+    /// Leaves a value as it is.
+    #[inline]
+    fn keep(&mut self, start: usize, end: usize) {
+        let value = self.span(start, end, false);
+        self.outline.leaf(value);
+    }
+
+    /// Where in the output the input from `start` to `end` will stand, if nothing of it is replaced.
+    #[inline]
+    fn span(&self, start: usize, end: usize, is_escaped: bool) -> Span {
+        Span::new(self.written(start), self.written(end), is_escaped)
+    }
+
+    /// Where in the output the input from `at` on will stand.
+    #[inline]
+    fn written(&self, at: usize) -> usize {
+        self.out.len() + (at - self.copied)
     }
 
     /// `expected` completes "expected ..".

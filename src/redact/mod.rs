@@ -12,6 +12,7 @@ mod escape;
 mod fingerprint;
 mod json;
 mod names;
+pub mod outline;
 mod pairs;
 mod scan;
 mod scrub;
@@ -27,6 +28,7 @@ use crate::event::{Reject, RejectCode};
 pub use fingerprint::FingerprintKey;
 use fingerprint::Fingerprinter;
 use json::REDACTED;
+use outline::{NoOutline, Outline, Recorder};
 use scrub::Mode;
 
 /// Levels of nesting that a message may have; deeper JSON is a dead letter.
@@ -50,19 +52,46 @@ impl Redactor {
     /// The whole message is checked, so `out` is valid JSON; redacting it again changes nothing. On an error
     /// `out` is empty and the message is one for [`Redactor::bytes`]; the error says where, and quotes nothing.
     pub fn json(&self, message: &[u8], out: &mut String) -> Result<(), Reject> {
+        self.message(message, out, |text, out| {
+            self.text_of_json(text, 0, out, NoOutline).map(drop)
+        })
+    }
+
+    /// Does what [`Redactor::json`] does, and outlines what it wrote, for whoever reads it next.
+    pub fn json_with_outline(
+        &self,
+        message: &[u8],
+        out: &mut String,
+        outline: &mut Outline,
+    ) -> Result<(), Reject> {
+        outline.clear();
+        self.message(message, out, |text, out| {
+            if text.len() > outline::TEXT_BYTES_MAX {
+                return self.text_of_json(text, 0, out, NoOutline).map(drop);
+            }
+            let rewritten = self.text_of_json(text, 0, out, &mut *outline)?;
+            if rewritten != Rewritten::ByPairs {
+                outline.finish(out);
+            }
+            Ok(())
+        })
+    }
+
+    /// Redacts a whole message by `redact`.
+    #[inline]
+    fn message(
+        &self,
+        message: &[u8],
+        out: &mut String,
+        redact: impl FnOnce(&str, &mut String) -> Result<(), Reject>,
+    ) -> Result<(), Reject> {
         out.clear();
         let text = std::str::from_utf8(message).map_err(|error| {
             let detail = format!("not UTF-8 at byte {}", error.valid_up_to());
             Reject::new(RejectCode::InvalidUtf8, detail)
         })?;
         out.reserve(text.len() + 128);
-        match self.text_of_json(text, 0, out) {
-            Ok(_) => Ok(()),
-            Err(reject) => {
-                out.clear();
-                Err(reject)
-            }
-        }
+        redact(text, out).inspect_err(|_| out.clear())
     }
 
     /// Redacts free text: error texts, Kafka keys, header values, messages of exceptions.
@@ -125,22 +154,38 @@ impl Redactor {
         }
     }
 
-    /// Appends the redacted JSON text; returns whether it differs from the input.
-    fn text_of_json(&self, text: &str, level: usize, out: &mut String) -> Result<bool, Reject> {
+    /// Appends the redacted JSON text.
+    fn text_of_json<R: Recorder>(
+        &self,
+        text: &str,
+        level: usize,
+        out: &mut String,
+        outline: R,
+    ) -> Result<Rewritten, Reject> {
         let start = out.len();
-        let passed = json::pass(self, text, level, out)?;
-        if !passed.suspects_pairs {
-            return Ok(passed.is_changed);
+        let passed = json::pass(self, text, level, out, outline)?;
+        if passed.suspects_pairs
+            && let Some(clean) = pairs::redact(&out[start..])
+        {
+            out.truncate(start);
+            out.push_str(&clean);
+            return Ok(Rewritten::ByPairs);
         }
-        match pairs::redact(&out[start..]) {
-            Some(clean) => {
-                out.truncate(start);
-                out.push_str(&clean);
-                Ok(true)
-            }
-            None => Ok(passed.is_changed),
-        }
+        Ok(match passed.is_changed {
+            true => Rewritten::ByPass,
+            false => Rewritten::No,
+        })
     }
+}
+
+/// Whether redacted JSON differs from the input, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rewritten {
+    No,
+    /// By the one pass, which knows where everything stands.
+    ByPass,
+    /// In a second step as well, after which nothing stands where the pass wrote it.
+    ByPairs,
 }
 
 /// Returns bytes as text if that is what they are, characters left out that could only split a name:
@@ -162,4 +207,4 @@ fn readable(message: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

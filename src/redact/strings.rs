@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
+use super::outline::NoOutline;
 use super::scrub::{self, Mode};
-use super::{Redactor, names};
+use super::{Redactor, Rewritten, names};
 
 /// JSON in a string in a string ...: deeper than this it is scrubbed as text.
 const LEVELS_MAX: usize = 8;
@@ -25,9 +26,9 @@ pub(super) fn redact<'a>(
     if let Some(b'{' | b'[' | b'"') = first {
         if level < LEVELS_MAX {
             let mut inner = String::with_capacity(value.len() + 64);
-            match redactor.text_of_json(value, level + 1, &mut inner) {
-                Ok(false) => return Cow::Borrowed(value),
-                Ok(true) => return Cow::Owned(inner),
+            match redactor.text_of_json(value, level + 1, &mut inner, NoOutline) {
+                Ok(Rewritten::No) => return Cow::Borrowed(value),
+                Ok(_) => return Cow::Owned(inner),
                 Err(_) if names::holds_identity(key) => return Cow::Borrowed(value),
                 Err(_) => return scrub::scrub(value, Mode::Broken),
             }

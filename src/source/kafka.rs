@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use chrono::DateTime;
+use anyhow::{Context, Result};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
@@ -319,31 +318,6 @@ pub fn timestamp(message: &BorrowedMessage<'_>) -> (Option<Micros>, Option<Times
             (Some(ms.saturating_mul(1000)), Some(TimestampType::Broker))
         }
         _ => (None, None),
-    }
-}
-
-/// Where a partition begins that the lake knows nothing of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    Earliest,
-    Latest,
-    /// Milliseconds since the epoch.
-    At(i64),
-}
-
-impl Start {
-    /// Reads `consume.start`.
-    pub fn parse(text: &str) -> Result<Start> {
-        match text {
-            "earliest" => Ok(Start::Earliest),
-            "latest" => Ok(Start::Latest),
-            time => match DateTime::parse_from_rfc3339(time) {
-                Ok(at) => Ok(Start::At(at.timestamp_millis())),
-                Err(_) => bail!(
-                    "consume.start: `{time}` is neither `earliest`, `latest` nor a time such as 2026-11-22T10:00:00Z"
-                ),
-            },
-        }
     }
 }
 

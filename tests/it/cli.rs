@@ -129,14 +129,25 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         "[redact]\nfingerprint_key_id = \"my key\"",
         "[redact]\nfingerprint_key = \"x\"",
         "[consume]\nfile_bytes = true",
+        "[consume]\nmemory_bytes = -1",
+        "[consume]\ncommit_interval = 30",
+        "[consume]\ncommit_interval = \"30 parsecs\"",
+        "[consume]\nstart = \"newest\"",
+        "[consume]\nhttp = \"9464\"",
+        "[kafka]\ngroup = \"\"",
+        "[[session_records.mappings]]\nfields = { channel = \"room\" }",
+        "[[session_records.mappings]]\nfields = { cname = \"\" }",
+        "[[session_records.mappings]]\nfield = { cname = \"channel\" }",
+        "[[session_records.mappings]]\n[[session_records.mappings]]\nvendors = { aliyun = 12 }",
+        "[[session_records.mappings]]\nvendors = { aliyun = \"oss\" }",
+        "[detect.params.missing_upload]\ndead_line = \"24h\"",
+        "[detect.params.missing_uploads]\ndeadline = \"24h\"",
+        "[detect.params.missing_upload]\nmissing_after = 24",
         "[kafka.properties]\n\"sasl.password\" = QzSecretMarkQz",
         "[kafka.properties]\n\"sasl.password\" = 12345",
     ] {
         fs::write(directory.path().join("t.toml"), config).unwrap();
-        let output = tapetrail(
-            directory.path(),
-            &["--config", "t.toml", "sql", "-c", "SELECT 1"],
-        );
+        let output = tapetrail(directory.path(), &["--config", "t.toml", "detect"]);
         said += &refused(config, &output);
     }
     for arguments in [
@@ -149,6 +160,12 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         &["import", "--stream", "webhooks", "none.ndjson"],
         &["import", "--stream", "webhooks", "s3://bucket/x.ndjson"],
         &["detect", "--only", "conflicting_start"],
+        &["detect", "--since", "soon"],
+        &["detect", "--param", "missing_upload.missing_after=soon"],
+        &["consume", "--http", "9464", "-b", "127.0.0.1:1"],
+        &["consume", "--start", "newest", "-b", "127.0.0.1:1"],
+        &["consume", "-b", "", "--http", ""],
+        &["consume", "-X", "sasl.mechanism", "-b", "127.0.0.1:1"],
         &["consum"],
     ] {
         said += &refused(

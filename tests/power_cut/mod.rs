@@ -227,11 +227,10 @@ impl State {
     }
 
     fn keep_moment(&mut self) {
-        let Some(mut moments) = self.moments.take() else {
-            return;
-        };
-        moments.push(self.moment());
-        self.moments = Some(moments);
+        let moment = self.moments.is_some().then(|| self.moment());
+        if let (Some(moments), Some(moment)) = (&mut self.moments, moment) {
+            moments.push(moment);
+        }
     }
 
     fn moment(&self) -> Moment {

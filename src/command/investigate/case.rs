@@ -1,26 +1,25 @@
-//! A question -> the case it means, and what SQL says of it. Finds the rows; `layout` arranges them.
+//! A question -> the case it means, and what SQL says of it. Finds the rows; `answer` says what follows from them,
+//! `layout` arranges them.
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use arrow::json::ArrayWriter;
 use arrow::record_batch::RecordBatch;
 use chrono::DateTime;
 use datafusion::common::ScalarValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Question;
 use super::gather::{Scope, gather};
+use super::subject::Subject;
 use crate::detection::library::{Library, Overrides};
 use crate::detection::run::{RunOptions, run};
 use crate::engine::{Engine, Params, Statement};
 use crate::event::{MICROS_PER_SECOND, Micros};
 
 /// Starts and sessions this close to the time asked about belong to the case.
-const CASE_REACH: Micros = 3_600 * MICROS_PER_SECOND;
-
-/// Sessions of the channel that are read, the nearest ones: what came long before or after explains nothing.
-const SESSIONS_MAX: usize = 200;
+pub(super) const CASE_REACH: Micros = 3_600 * MICROS_PER_SECOND;
 
 /// A row as SQL gave it; null columns are left out.
 pub(super) type Row = Map<String, Value>;
@@ -28,28 +27,17 @@ pub(super) type Row = Map<String, Value>;
 /// All that is known of one case.
 #[derive(Debug)]
 pub struct Case {
-    pub(super) app_id: Option<String>,
-    pub(super) cname: Option<String>,
-    /// The session asked for, else none.
-    pub(super) sid: Option<String>,
+    pub(super) subject: Subject,
     pub(super) starts: Vec<Row>,
     pub(super) sessions: Vec<Row>,
-    /// The worst first.
+    /// The worst first, each with the `title` of its detection.
     pub(super) findings: Vec<Row>,
     pub(super) not_judged: Vec<Row>,
+    /// Each with `is_evidence`: whether a finding rests on it.
     pub(super) timeline: Vec<Row>,
     pub(super) coverage: Vec<Row>,
     /// What the headers of the detections that found something advise, in the order of the findings.
     pub(super) responses: Vec<String>,
-}
-
-/// One channel or session that the question can mean.
-struct Candidate {
-    app_id: Option<String>,
-    cname: Option<String>,
-    sid: Option<String>,
-    at: Option<Micros>,
-    last_at: Option<Micros>,
 }
 
 impl Case {
@@ -61,41 +49,16 @@ impl Case {
         question: &Question,
         at: Option<Micros>,
     ) -> Result<Case> {
-        let asked = of_app(candidates(engine, library, question).await?, question);
-        if asked.is_empty() {
-            bail!(
-                "nothing in the lake names {question}\nhint: `tapetrail sql -c \"SELECT * FROM watermarks WHERE scope = 'stream'\"` shows how far each stream has come"
-            );
-        }
-        let app_id = the_app(&asked, question)?;
-        let cname = channel(&asked);
-        // A channel name alone can mean sessions of other apps; a session, key or ticket only what named it.
-        let sid = match question.cname {
-            Some(_) => None,
-            None => asked.iter().find_map(|candidate| candidate.sid.clone()),
-        };
-        let of_channel = Question {
-            cname: cname.clone(),
-            app: app_id.clone(),
-            ..Question::default()
-        };
-        let all = of_app(candidates(engine, library, &of_channel).await?, &of_channel);
-        let at = match at {
-            Some(at) => at,
-            None => focus(&asked, question.cname.is_some()).context("no event of it has a time")?,
-        };
-        let sids = nearest_sids(&all, sid.as_deref(), at);
+        let subject = Subject::find(engine, library, question, at).await?;
         let scope = Scope {
-            app_id: app_id.as_deref(),
-            cname: cname.as_deref(),
-            sids: &sids,
-            at,
+            app_id: subject.app_id.as_deref(),
+            cname: subject.cname.as_deref(),
+            sids: &subject.sids,
+            at: subject.at,
         };
         let small = gather(engine, library, &scope).await?;
         let mut case = Case {
-            app_id,
-            cname,
-            sid,
+            subject,
             starts: Vec::new(),
             sessions: Vec::new(),
             findings: Vec::new(),
@@ -104,7 +67,7 @@ impl Case {
             coverage: Vec::new(),
             responses: Vec::new(),
         };
-        case.fill(&small, library, overrides, at).await?;
+        case.fill(&small, library, overrides).await?;
         Ok(case)
     }
 
@@ -113,13 +76,13 @@ impl Case {
         engine: &Engine,
         library: &Library,
         overrides: Overrides,
-        at: Micros,
     ) -> Result<()> {
+        let at = self.subject.at;
         let (from, until) = (at.saturating_sub(CASE_REACH), at.saturating_add(CASE_REACH));
         let mut params = vec![
             param("from", instant(from)),
             param("until", instant(until)),
-            param("sid", text(self.sid.as_deref())),
+            param("sid", text(self.subject.sid.as_deref())),
         ];
         self.starts = query(engine, library, "starts", &params).await?;
         self.sessions = query(engine, library, "sessions", &params).await?;
@@ -146,23 +109,29 @@ impl Case {
                 _ => in_time("first_at") || row.get("sid").is_some_and(names_session),
             }
         };
-        let findings: Vec<Row> = rows(&found.rows)?.into_iter().filter(is_of_case).collect();
+        let mut findings: Vec<Row> = rows(&found.rows)?.into_iter().filter(is_of_case).collect();
         let not_judged: Vec<Row> = rows(&found.not_judged)?
             .into_iter()
             .filter(is_of_case)
             .collect();
-        for finding in &findings {
+        for finding in &mut findings {
             let detection = field(finding, "detection")
                 .and_then(|name| library.detections().iter().find(|known| known.name == name));
-            let response = detection.and_then(|detection| detection.header.response.as_deref());
+            let Some(header) = detection.map(|detection| &detection.header) else {
+                continue;
+            };
+            finding.insert("title".to_string(), json!(header.title));
             // Headers break their lines anywhere.
-            let response =
-                response.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-            if let Some(response) = response
-                && !self.responses.contains(&response)
-            {
+            let response = header.response.as_deref().unwrap_or_default();
+            let response = response.split_whitespace().collect::<Vec<_>>().join(" ");
+            if !response.is_empty() && !self.responses.contains(&response) {
                 self.responses.push(response);
             }
+        }
+        let proof: BTreeSet<&str> = findings.iter().flat_map(evidence).collect();
+        for event in &mut self.timeline {
+            let is_evidence = field(event, "event_id").is_some_and(|id| proof.contains(id));
+            event.insert("is_evidence".to_string(), json!(is_evidence));
         }
         self.findings = findings;
         self.not_judged = not_judged;
@@ -170,155 +139,8 @@ impl Case {
     }
 }
 
-impl std::fmt::Display for Question {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let named = [
-            ("the session", &self.sid),
-            ("the channel", &self.cname),
-            ("the key", &self.key),
-            ("the ticket", &self.resource_id),
-        ];
-        for (kind, value) in named {
-            if let Some(value) = value {
-                write!(f, "{kind} `{value}`")?;
-            }
-        }
-        match &self.app {
-            Some(app) => write!(f, " in the app `{app}`"),
-            None => Ok(()),
-        }
-    }
-}
-
-async fn candidates(
-    engine: &Engine,
-    library: &Library,
-    question: &Question,
-) -> Result<Vec<Candidate>> {
-    let sid = question.sid.as_ref().map(|sid| sid.to_lowercase());
-    let params = vec![
-        param("sid", text(sid.as_deref())),
-        param("cname", text(question.cname.as_deref())),
-        param("object_key", text(question.key.as_deref())),
-        param("resource_id", text(question.resource_id.as_deref())),
-    ];
-    let rows = query(engine, library, "candidates", &params).await?;
-    let owned = |row: &Row, name| field(row, name).map(str::to_string);
-    Ok(rows
-        .iter()
-        .map(|row| Candidate {
-            app_id: owned(row, "app_id"),
-            cname: owned(row, "cname"),
-            sid: owned(row, "sid"),
-            at: micros(row, "at"),
-            last_at: micros(row, "last_at"),
-        })
-        .collect())
-}
-
-/// Leaves out what belongs to other apps than the one asked for: what says so, and every session that does.
-fn of_app(candidates: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
-    let Some(app) = &question.app else {
-        return candidates;
-    };
-    let is_foreign = |candidate: &Candidate| candidate.app_id.as_ref().is_some_and(|of| of != app);
-    let foreign: BTreeSet<String> = candidates
-        .iter()
-        .filter(|candidate| is_foreign(candidate))
-        .filter_map(|candidate| candidate.sid.clone())
-        .collect();
-    candidates
-        .into_iter()
-        .filter(|candidate| {
-            !is_foreign(candidate)
-                && !candidate
-                    .sid
-                    .as_ref()
-                    .is_some_and(|sid| foreign.contains(sid))
-        })
-        .collect()
-}
-
-fn the_app(candidates: &[Candidate], question: &Question) -> Result<Option<String>> {
-    let apps: BTreeSet<&String> = candidates
-        .iter()
-        .filter_map(|candidate| candidate.app_id.as_ref())
-        .collect();
-    if apps.len() > 1 {
-        let apps: Vec<&str> = apps.into_iter().map(String::as_str).collect();
-        bail!(
-            "{question} is used in {} apps: {}\nhint: add --app APP_ID; the same name in two apps is two channels",
-            apps.len(),
-            apps.join(", ")
-        );
-    }
-    Ok(apps
-        .into_iter()
-        .next()
-        .cloned()
-        .or_else(|| question.app.clone()))
-}
-
-/// Returns the channel's name, as calls and records have it rather than as a file name does.
-fn channel(candidates: &[Candidate]) -> Option<String> {
-    let with_app = candidates
-        .iter()
-        .filter(|candidate| candidate.app_id.is_some());
-    with_app
-        .chain(candidates)
-        .find_map(|candidate| candidate.cname.clone())
-}
-
-/// Returns the time that a question without one is about: the start of what it names; of a channel, its
-/// latest session, else its latest event.
-fn focus(candidates: &[Candidate], is_channel: bool) -> Option<Micros> {
-    let sessions = || {
-        candidates
-            .iter()
-            .filter(|candidate| candidate.sid.is_some())
-    };
-    let mut starts: Vec<(&String, Micros)> = Vec::new();
-    for candidate in sessions() {
-        let (Some(sid), Some(at)) = (&candidate.sid, candidate.at) else {
-            continue;
-        };
-        match starts.iter_mut().find(|(known, _)| *known == sid) {
-            Some((_, first)) => *first = at.min(*first),
-            None => starts.push((sid, at)),
-        }
-    }
-    let starts = starts.into_iter().map(|(_, at)| at);
-    let latest_call = candidates
-        .iter()
-        .filter(|candidate| candidate.sid.is_none())
-        .filter_map(|candidate| candidate.last_at)
-        .max();
-    match is_channel {
-        true => starts.max().max(latest_call),
-        false => starts.min().or(latest_call),
-    }
-}
-
-fn nearest_sids(candidates: &[Candidate], asked: Option<&str>, at: Micros) -> Vec<String> {
-    let mut by_distance: Vec<(u64, &str)> = candidates
-        .iter()
-        .filter_map(|candidate| Some((candidate.at?.abs_diff(at), candidate.sid.as_deref()?)))
-        .collect();
-    by_distance.sort_unstable();
-    let mut sids: Vec<String> = Vec::new();
-    for sid in asked
-        .into_iter()
-        .chain(by_distance.into_iter().map(|(_, sid)| sid))
-    {
-        if sids.len() < SESSIONS_MAX && !sids.iter().any(|known| known == sid) {
-            sids.push(sid.to_string());
-        }
-    }
-    sids
-}
-
 /// Runs a query of `queries/investigations/`, with those of the parameters that it uses.
-async fn query(
+pub(super) async fn query(
     engine: &Engine,
     library: &Library,
     name: &str,
@@ -353,16 +175,22 @@ pub(super) fn field<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
     row.get(name).and_then(Value::as_str)
 }
 
-fn micros(row: &Row, name: &str) -> Option<Micros> {
+/// Returns the event ids that a finding rests on.
+pub(super) fn evidence(finding: &Row) -> impl Iterator<Item = &str> {
+    let ids = finding.get("evidence").and_then(Value::as_array);
+    ids.into_iter().flatten().filter_map(Value::as_str)
+}
+
+pub(super) fn micros(row: &Row, name: &str) -> Option<Micros> {
     let at = DateTime::parse_from_rfc3339(field(row, name)?).ok()?;
     Some(at.timestamp_micros())
 }
 
-fn param(name: &str, value: ScalarValue) -> (String, ScalarValue) {
+pub(super) fn param(name: &str, value: ScalarValue) -> (String, ScalarValue) {
     (name.to_string(), value)
 }
 
-fn text(value: Option<&str>) -> ScalarValue {
+pub(super) fn text(value: Option<&str>) -> ScalarValue {
     ScalarValue::Utf8(value.map(str::to_string))
 }
 

@@ -1,12 +1,15 @@
 //! A case -> sections of a page, the answer first. Pure: rows in, texts and grids out.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::case::{Case, Row, field};
+use super::answer;
+use super::case::{self, Case, Row, field};
 
 /// A headed part of the page.
 pub(super) struct Section {
-    pub title: &'static str,
+    pub title: String,
     pub blocks: Vec<Block>,
 }
 
@@ -14,6 +17,8 @@ pub(super) struct Section {
 pub(super) enum Block {
     /// A paragraph.
     Text(String),
+    /// Paragraphs that are counted from 1.
+    Items(Vec<String>),
     /// Cells in columns; the first row heads them.
     Grid(Vec<Vec<String>>),
 }
@@ -24,91 +29,76 @@ const STARTS_ABREAST: usize = 3;
 /// Evidence beyond this many findings is in `--format json`.
 const FINDINGS_SHOWN: usize = 5;
 
-/// Marks a line of the starts whose values differ where they must not.
+/// Marks a line whose values differ where they must not.
 const DIFFERS: &str = "<>";
+
+/// Marks an event that a finding rests on.
+const EVIDENCE: &str = "*";
+
+/// A ticket is shown as far as one tells it from another; `--format json` has all of it.
+const TICKET_SHOWN: usize = 20;
 
 /// What a cell without a value shows.
 const NONE: &str = "-";
 
 pub(super) fn sections(case: &Case) -> Vec<Section> {
+    let texts = |texts: Vec<String>| texts.into_iter().map(Block::Text).collect();
     let mut sections = vec![
         section("Case", about(case)),
-        section("Verdict", verdict(case)),
+        section("Verdict", texts(answer::verdict(case))),
         section("Cause", cause(case)),
-        section("Starts side by side", starts(case)),
+        section("Starts side by side (UTC)", starts(case)),
         section(
             "Where the files are and where they are believed to be",
             places(case),
         ),
-        section("Timeline (UTC)", timeline(case)),
+        section("Next step", vec![Block::Items(answer::next_steps(case))]),
+        timeline(case),
         section("Evidence", evidence(case)),
         section("What the streams know", coverage(case)),
-        section("Next step", next_step(case)),
     ];
     sections.retain(|section| !section.blocks.is_empty());
     sections
 }
 
-fn section(title: &'static str, blocks: Vec<Block>) -> Section {
-    Section { title, blocks }
+fn section(title: impl Into<String>, blocks: Vec<Block>) -> Section {
+    Section {
+        title: title.into(),
+        blocks,
+    }
 }
 
 fn about(case: &Case) -> Vec<Block> {
+    let subject = &case.subject;
     let mut parts = Vec::new();
-    if let Some(cname) = &case.cname {
+    if let Some(cname) = &subject.cname {
         parts.push(format!("channel {cname}"));
     }
-    if let Some(app) = &case.app_id {
+    if let Some(app) = &subject.app_id {
         parts.push(format!("app {app}"));
     }
-    if let Some(sid) = &case.sid {
+    if let Some(sid) = &subject.sid {
         parts.push(format!("session {sid}"));
     }
-    vec![Block::Text(parts.join(", "))]
-}
-
-fn verdict(case: &Case) -> Vec<Block> {
-    let is_asked = |row: &&Row| case.sid.is_none() || field(row, "sid") == case.sid.as_deref();
-    let mut verdicts: Vec<Block> = case
-        .sessions
-        .iter()
-        .filter(is_asked)
-        .filter_map(|row| field(row, "verdict"))
-        .map(|verdict| Block::Text(verdict.to_string()))
-        .collect();
-    if verdicts.is_empty() {
-        verdicts.push(Block::Text(match case.starts.len() {
-            0 => "No start and no session of it is in the lake around this time.".to_string(),
-            1 => "The only start was not accepted: there is no session, and nothing was recorded by it.".to_string(),
-            count => format!("None of {count} starts was accepted: there is no session."),
-        }));
+    parts.push(format!("around {}", answer::spoken(subject.at)));
+    let mut blocks = vec![Block::Text(parts.join(", "))];
+    let elsewhere = subject.sids.len().saturating_sub(case.sessions.len());
+    if elsewhere > 0 {
+        blocks.push(Block::Text(format!(
+            "{elsewhere} more of this channel's sessions lie over an hour away: --cname NAME --at TIME shows them."
+        )));
     }
-    verdicts
+    blocks
 }
 
 fn cause(case: &Case) -> Vec<Block> {
+    let mut blocks = Vec::new();
     if case.findings.is_empty() {
-        let mut blocks = vec![Block::Text("No detection finds a fault here.".to_string())];
-        blocks.extend(not_judged(case));
-        return blocks;
+        blocks.push(Block::Text("No detection finds a fault here.".to_string()));
+    } else {
+        let findings = case.findings.iter().take(FINDINGS_SHOWN);
+        blocks.push(Block::Items(findings.map(told).collect()));
     }
-    let mut blocks: Vec<Block> = case
-        .findings
-        .iter()
-        .take(FINDINGS_SHOWN)
-        .map(|finding| {
-            let of = |name| field(finding, name).unwrap_or(NONE);
-            let variant =
-                field(finding, "variant").map_or(String::new(), |variant| format!("/{variant}"));
-            Block::Text(format!(
-                "[{}] {}{variant}, cause {}: {}",
-                of("severity"),
-                of("detection"),
-                of("root_cause"),
-                of("explanation")
-            ))
-        })
-        .collect();
     if case.findings.len() > FINDINGS_SHOWN {
         let more = case.findings.len() - FINDINGS_SHOWN;
         blocks.push(Block::Text(format!(
@@ -119,14 +109,27 @@ fn cause(case: &Case) -> Vec<Block> {
     blocks
 }
 
+fn told(finding: &Row) -> String {
+    let of = |name| field(finding, name).unwrap_or(NONE);
+    let variant = field(finding, "variant").map_or(String::new(), |variant| format!("/{variant}"));
+    format!(
+        "{}. {} [{}, severity {}, root cause {}]",
+        of("title"),
+        of("explanation"),
+        of("detection").to_string() + &variant,
+        of("severity"),
+        of("root_cause"),
+    )
+}
+
 fn not_judged(case: &Case) -> impl Iterator<Item = Block> {
     case.not_judged.iter().map(|row| {
         let of = |name| field(row, name).unwrap_or(NONE);
         Block::Text(format!(
-            "not judged by {}: session {}: {}",
+            "Not judged by {}: session {}: {}.",
             of("detection"),
             of("sid"),
-            of("why")
+            of("why").trim_end_matches('.')
         ))
     })
 }
@@ -148,7 +151,9 @@ const START_LINES: [(&str, &str, bool); 12] = [
 ];
 
 fn starts(case: &Case) -> Vec<Block> {
-    case.starts
+    let mut any_differs = false;
+    let mut blocks: Vec<Block> = case
+        .starts
         .chunks(STARTS_ABREAST)
         .enumerate()
         .map(|(chunk, starts)| {
@@ -166,7 +171,11 @@ fn starts(case: &Case) -> Vec<Block> {
             }
             let mut grid = vec![head, sent];
             for (label, column, decides) in START_LINES {
-                let cells: Vec<String> = starts.iter().map(|start| cell(start, column)).collect();
+                let shown = |start: &Row| match column {
+                    "ticket" => shortened(&cell(start, column), TICKET_SHOWN),
+                    _ => cell(start, column),
+                };
+                let cells: Vec<String> = starts.iter().map(shown).collect();
                 if cells.iter().all(|cell| cell == NONE) {
                     continue;
                 }
@@ -177,6 +186,7 @@ fn starts(case: &Case) -> Vec<Block> {
                         .starts
                         .iter()
                         .any(|start| Some(cell(start, column)) != first);
+                any_differs |= differs;
                 let mark = if differs { DIFFERS } else { "" };
                 let mut line = vec![label.to_string(), mark.to_string()];
                 line.extend(cells);
@@ -184,69 +194,125 @@ fn starts(case: &Case) -> Vec<Block> {
             }
             Block::Grid(grid)
         })
-        .collect()
+        .collect();
+    if any_differs {
+        blocks.push(Block::Text(format!(
+            "What differs and decides where files go is marked {DIFFERS}."
+        )));
+    }
+    blocks
 }
 
 fn places(case: &Case) -> Vec<Block> {
     case.sessions
         .iter()
         .map(|session| {
-            let line = |label: &str, column: &str| vec![label.to_string(), cell(session, column)];
+            let is_wrong = field(session, "state").is_some_and(|state| state.starts_with("wrong_"));
+            let line = |label: &str, column: &str| {
+                let differs = is_wrong && ["believed", "files_at"].contains(&column);
+                let mark = if differs { DIFFERS } else { "" };
+                vec![label.to_string(), mark.to_string(), cell(session, column)]
+            };
+            let ended = match field(session, "ended_by") {
+                Some(by) => format!("{} ({by})", moment(session, "ended_at")),
+                None => NONE.to_string(),
+            };
             Block::Grid(vec![
-                vec!["session".to_string(), cell(session, "sid")],
+                line("session", "sid"),
                 line("the accepted start asked for", "asked_for"),
                 line("the customer's record says", "believed"),
                 line("the files are in", "files_at"),
                 line("the service said of the upload", "upload"),
-                vec![
-                    "ended".to_string(),
-                    match field(session, "ended_by") {
-                        Some(by) => format!("{} ({by})", moment(session, "ended_at")),
-                        None => NONE.to_string(),
-                    },
-                ],
+                vec!["ended".to_string(), String::new(), ended],
             ])
         })
         .collect()
 }
 
-fn timeline(case: &Case) -> Vec<Block> {
-    if case.timeline.is_empty() {
-        return Vec::new();
-    }
-    let head = ["at", "stream", "what", "detail", "session"].map(str::to_string);
-    let mut grid = vec![head.to_vec()];
+/// One line an event; days and sessions are columns only where there are several.
+fn timeline(case: &Case) -> Section {
+    let days: BTreeSet<String> = (case.timeline.iter())
+        .map(|row| day_and_time(row).0)
+        .collect();
+    let sids: BTreeSet<&str> = (case.timeline.iter())
+        .filter_map(|row| field(row, "sid"))
+        .collect();
+    let title = match days.first() {
+        Some(day) if days.len() == 1 => format!("Timeline ({day}, UTC)"),
+        _ => "Timeline (UTC)".to_string(),
+    };
+    let line = |[at, mark, session, stream, what]: [String; 5]| match sids.len() > 1 {
+        true => vec![at, mark, session, stream, what],
+        false => vec![at, mark, stream, what],
+    };
+    let head = ["at", "", "session", "stream", "what"].map(str::to_string);
+    let mut grid = vec![line(head)];
     grid.extend(case.timeline.iter().map(|row| {
-        vec![
-            moment(row, "at"),
-            cell(row, "stream"),
-            cell(row, "what"),
-            cell(row, "detail"),
+        let is_evidence = row.get("is_evidence") == Some(&Value::Bool(true));
+        let what = [field(row, "what"), field(row, "detail")];
+        let what: Vec<&str> = (what.into_iter().flatten())
+            .filter(|text| !text.is_empty())
+            .collect();
+        line([
+            match days.len() {
+                1 => day_and_time(row).1,
+                _ => moment(row, "at"),
+            },
+            if is_evidence { EVIDENCE } else { "" }.to_string(),
             field(row, "sid").map_or(NONE.to_string(), |sid| sid.chars().take(8).collect()),
-        ]
+            cell(row, "stream"),
+            what.join(": "),
+        ])
     }));
-    vec![Block::Grid(grid)]
+    let mut blocks = Vec::new();
+    if grid.len() > 1 {
+        blocks.push(Block::Grid(grid));
+    }
+    if !case.findings.is_empty() && !blocks.is_empty() {
+        blocks.push(Block::Text(format!("Evidence is marked {EVIDENCE}.")));
+    }
+    section(title, blocks)
 }
 
+/// The events that findings rest on, and which finding each proves.
 fn evidence(case: &Case) -> Vec<Block> {
-    case.findings
-        .iter()
-        .take(FINDINGS_SHOWN)
-        .map(|finding| {
-            let ids: Vec<&str> = finding
-                .get("evidence")
-                .and_then(Value::as_array)
-                .map(|ids| ids.iter().filter_map(Value::as_str).collect())
-                .unwrap_or_default();
-            let of = |name| field(finding, name).unwrap_or(NONE);
-            Block::Text(format!(
-                "{} (finding {}): {}",
-                of("detection"),
-                of("finding_id"),
-                ids.join(", ")
-            ))
-        })
-        .collect()
+    let findings: Vec<&Row> = case.findings.iter().take(FINDINGS_SHOWN).collect();
+    let proves = |id: &str| -> String {
+        let numbers = findings.iter().enumerate();
+        let numbers: Vec<String> = numbers
+            .filter(|(_, finding)| case::evidence(finding).any(|proof| proof == id))
+            .map(|(index, _)| (index + 1).to_string())
+            .collect();
+        numbers.join(", ")
+    };
+    let mut ids: Vec<&str> = Vec::new();
+    for id in findings.iter().flat_map(|finding| case::evidence(finding)) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    let head = ["cause", "at", "what", "event id"].map(str::to_string);
+    let mut grid = vec![head.to_vec()];
+    grid.extend(ids.iter().map(|id| {
+        let event = (case.timeline.iter()).find(|event| field(event, "event_id") == Some(id));
+        let of = |name| event.map_or(NONE.to_string(), |event| cell(event, name));
+        vec![
+            proves(id),
+            event.map_or(NONE.to_string(), |event| moment(event, "at")),
+            of("what"),
+            id.to_string(),
+        ]
+    }));
+    let names: Vec<String> = (findings.iter().enumerate())
+        .map(|(index, finding)| format!("{} is finding {}", index + 1, cell(finding, "finding_id")))
+        .collect();
+    vec![
+        Block::Grid(grid),
+        Block::Text(format!("Cause {}.", names.join(", "))),
+    ]
 }
 
 fn coverage(case: &Case) -> Vec<Block> {
@@ -255,20 +321,6 @@ fn coverage(case: &Case) -> Vec<Block> {
         .filter_map(|row| field(row, "says"))
         .map(|says| Block::Text(says.to_string()))
         .collect()
-}
-
-fn next_step(case: &Case) -> Vec<Block> {
-    let mut steps = case.responses.clone();
-    if steps.is_empty() {
-        let step = match case.not_judged.is_empty() {
-            true => "None: what is known fits together.",
-            false => {
-                "Wait until the streams have passed the deadlines above, or have the buckets named there send their events."
-            }
-        };
-        steps.push(step.to_string());
-    }
-    steps.into_iter().map(Block::Text).collect()
 }
 
 /// Returns an instant as `2026-11-22 10:00:00.123`.
@@ -282,6 +334,21 @@ fn moment(row: &Row, name: &str) -> String {
             }
         }
         None => NONE.to_string(),
+    }
+}
+
+fn day_and_time(row: &Row) -> (String, String) {
+    let at = moment(row, "at");
+    match at.split_once(' ') {
+        Some((day, time)) => (day.to_string(), time.to_string()),
+        None => (String::new(), at),
+    }
+}
+
+fn shortened(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_string(),
     }
 }
 

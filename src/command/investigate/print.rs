@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::answer;
 use super::case::{Case, Row};
 use super::layout::{Block, Section};
 
@@ -25,9 +26,10 @@ pub(super) fn screen(
         writeln!(out, "{}", section.title.to_uppercase())?;
         for (index, block) in section.blocks.iter().enumerate() {
             match block {
-                Block::Text(text) => {
-                    for line in wrap(&printable(text), width - 2) {
-                        writeln!(out, "  {line}")?;
+                Block::Text(text) => print_text(out, "", text, width)?,
+                Block::Items(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        print_text(out, &format!("{}. ", index + 1), item, width)?;
                     }
                 }
                 Block::Grid(grid) => {
@@ -50,6 +52,12 @@ pub(super) fn markdown(out: &mut impl Write, sections: &[Section]) -> Result<()>
         for block in &section.blocks {
             match block {
                 Block::Text(text) => writeln!(out, "{}\n", printable(text))?,
+                Block::Items(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        writeln!(out, "{}. {}", index + 1, printable(item))?;
+                    }
+                    writeln!(out)?;
+                }
                 Block::Grid(grid) => {
                     for (index, cells) in grid.iter().enumerate() {
                         let cells: Vec<String> = cells
@@ -97,10 +105,11 @@ pub(super) fn ndjson(out: &mut impl Write, case: &Case) -> Result<()> {
 
 fn about(case: &Case) -> Value {
     json!({
-        "app_id": case.app_id,
-        "cname": case.cname,
-        "sid": case.sid,
-        "next_steps": case.responses,
+        "app_id": case.subject.app_id,
+        "cname": case.subject.cname,
+        "sid": case.subject.sid,
+        "verdict": answer::verdict(case),
+        "next_steps": answer::next_steps(case),
     })
 }
 
@@ -113,6 +122,17 @@ fn parts(case: &Case) -> [(&'static str, &[Row]); 6] {
         ("timeline", &case.timeline),
         ("coverage", &case.coverage),
     ]
+}
+
+/// Prints a paragraph behind its label; further lines stand below its text.
+fn print_text(out: &mut impl Write, label: &str, text: &str, width: usize) -> Result<()> {
+    let lines = wrap(&printable(text), width - 2 - label.len());
+    let indent = label.len();
+    for (index, line) in lines.iter().enumerate() {
+        let label = if index == 0 { label } else { "" };
+        writeln!(out, "  {label:<indent$}{line}")?;
+    }
+    Ok(())
 }
 
 /// Prints cells in columns; the last column wraps into what is left of the width.
@@ -226,7 +246,7 @@ mod tests {
     #[test]
     fn a_page_shows_columns_and_no_control_characters() {
         let sections = [Section {
-            title: "Case",
+            title: "Case".to_string(),
             blocks: vec![
                 Block::Text("channel a\u{1b}[2J".to_string()),
                 Block::Grid(vec![

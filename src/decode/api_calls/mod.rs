@@ -16,17 +16,27 @@ use self::body::{Apart, Body};
 use self::path::{Operation, Path};
 use self::request::{ClientRequest, RequestBody, Storage};
 use self::response::ResponseBody;
-use super::identity::{DELIVERY_FIELDS, derive_event_id, derive_member_id};
+use super::identity::{DELIVERY_FIELDS, derive_event_id, derive_member_id, derive_outlined_id};
+use super::outlined::from_outline;
 use super::scalar::{Int, Object, Text, lower_case};
 use super::time::Instant;
-use super::{Decoded, Emit, each_element, missing, reject};
+use super::{DecodeContext, Decoded, Emit, each_element, missing, reject};
 use crate::event::{Reject, RejectCode};
+use crate::redact::outline::Outlined;
 use crate::table::api_calls::ApiCallRow;
 use crate::table::rows::{Event, EventRow};
 
 /// Decodes one call, or a list of them.
-pub(super) fn decode(text: &str, emit: &mut Emit<'_>) -> Result<(), Reject> {
-    each_element(text, text, emit, decode_call)
+pub(super) fn decode(
+    text: &str,
+    context: &DecodeContext<'_>,
+    emit: &mut Emit<'_>,
+) -> Result<(), Reject> {
+    each_element(text, text, emit, |text, payload, emit| {
+        let is_text = |outlined: &&Outlined<'_>| std::ptr::eq(outlined.text(), text);
+        let outlined = context.outlined.as_ref().filter(is_text);
+        decode_call(text, outlined, payload, emit)
+    })
 }
 
 /// A call whose bodies are of the kinds `Q` and `R`.
@@ -88,20 +98,38 @@ struct UserContext<'a> {
     environment: Text<'a>,
 }
 
-/// Decodes the call in `text`; `payload` is what the row keeps of the message.
-fn decode_call(text: &str, payload: &str, emit: &mut Emit<'_>) -> Result<(), Reject> {
+/// Decodes the call in `text`, which `outlined` is if there is one; `payload` is what the row keeps of the message.
+fn decode_call(
+    text: &str,
+    outlined: Option<&Outlined<'_>>,
+    payload: &str,
+    emit: &mut Emit<'_>,
+) -> Result<(), Reject> {
     type InOnePass<'a> = Call<'a, Body<'a, RequestBody<'a>>, Body<'a, ResponseBody<'a>>>;
+    if let Some(outlined) = outlined
+        && let Ok(call) = from_outline::<InOnePass<'_>>(outlined)
+    {
+        return emit_call(call, text, Some(outlined), payload, emit);
+    }
+    // What is wrong, and where, only the text tells.
     if let Ok(call) = serde_json::from_str::<InOnePass<'_>>(text) {
-        return emit_call(call, text, payload, emit);
+        return emit_call(call, text, None, payload, emit);
     }
     // The fault may lie in a body, which must not cost the row.
     let call = serde_json::from_str::<Call<'_, Apart<'_>, Apart<'_>>>(text);
-    emit_call(call.map_err(|error| reject(&error))?, text, payload, emit)
+    emit_call(
+        call.map_err(|error| reject(&error))?,
+        text,
+        None,
+        payload,
+        emit,
+    )
 }
 
 fn emit_call<'a, Q, R>(
     call: Call<'a, Q, R>,
     text: &'a str,
+    outlined: Option<&Outlined<'_>>,
     payload: &str,
     emit: &mut Emit<'_>,
 ) -> Result<(), Reject>
@@ -138,38 +166,26 @@ where
 
     let event_id = call.event_id.filled();
     let event_id = event_id.unwrap_or_else(|| derive_event_id(text, DELIVERY_FIELDS).into());
-    let caller = call.caller.0.unwrap_or_default();
-    let context = call.context.0.unwrap_or_default();
-    let app_id = path.app_id.map(Cow::Borrowed);
-    let mut row = ApiCallRow {
-        app_id: app_id.or_else(|| call.app_id.filled()),
-        requested_at: Some(requested_at),
-        responded_at: call.responded_at.micros(),
-        http_status: response.status.0,
-        error: call.error.filled(),
-        caller_service: caller.service.filled(),
-        caller_host: caller.host.filled(),
-        caller_ip: caller.ip.filled(),
-        caller_region: caller.region.filled(),
-        caller_environment: caller.environment.filled(),
-        caller_version: caller.version.filled(),
-        caller_trace_id: caller.trace_id.filled(),
-        caller_attempt: caller.attempt.0,
-        context_user_region: context.user_region.filled(),
-        context_user_ip: context.user_ip.filled(),
-        context_environment: context.environment.filled(),
-        ..ApiCallRow::default()
-    };
+    let mut row = ApiCallRow::default();
     fill_identity(&mut row, &path, &mut request, &mut response_body);
+    let app_id = path.app_id.map(Cow::Borrowed);
+    row.app_id = app_id.or_else(|| call.app_id.filled());
+    row.requested_at = Some(requested_at);
+    row.responded_at = call.responded_at.micros();
+    row.http_status = response.status.0;
+    row.error = call.error.filled();
+    fill_caller(&mut row, call.caller, call.context);
     if path.operation == Operation::Start && has_request_body {
-        let hash = match request_text.as_deref() {
-            Some(body) => Some(derive_event_id(body, DELIVERY_FIELDS)),
-            None => derive_member_id(text, &["request", "body"], DELIVERY_FIELDS),
+        let outlined_body = outlined.and_then(|call| call.root().member("request")?.member("body"));
+        let hash = match (request_text.as_deref(), outlined_body) {
+            (Some(body), _) => Some(derive_event_id(body, DELIVERY_FIELDS)),
+            (None, Some(body)) => Some(derive_outlined_id(body, DELIVERY_FIELDS)),
+            (None, None) => derive_member_id(text, &["request", "body"], DELIVERY_FIELDS),
         };
         row.request_hash = hash.map(Cow::Owned);
     }
     if let Some(client_request) = request.client_request.0 {
-        fill_request(&mut row, *client_request);
+        fill_request(&mut row, client_request);
     }
     fill_response(&mut row, path.operation, response_body);
     row.request_host = path.host;
@@ -180,6 +196,28 @@ where
         row: EventRow::ApiCall(row),
     }));
     Ok(())
+}
+
+fn fill_caller<'a>(
+    row: &mut ApiCallRow<'a>,
+    caller: Object<Caller<'a>>,
+    context: Object<UserContext<'a>>,
+) {
+    if let Some(caller) = caller.0 {
+        row.caller_service = caller.service.filled();
+        row.caller_host = caller.host.filled();
+        row.caller_ip = caller.ip.filled();
+        row.caller_region = caller.region.filled();
+        row.caller_environment = caller.environment.filled();
+        row.caller_version = caller.version.filled();
+        row.caller_trace_id = caller.trace_id.filled();
+        row.caller_attempt = caller.attempt.0;
+    }
+    if let Some(context) = context.0 {
+        row.context_user_region = context.user_region.filled();
+        row.context_user_ip = context.user_ip.filled();
+        row.context_environment = context.environment.filled();
+    }
 }
 
 /// Fills the names of what the call is about: from the path, else the request, else the response.
@@ -210,7 +248,7 @@ fn fill_identity<'a>(
     row.sid = sid.map(lower_case);
 }
 
-fn fill_request<'a>(row: &mut ApiCallRow<'a>, client_request: ClientRequest<'a>) {
+fn fill_request<'a>(row: &mut ApiCallRow<'a>, client_request: Box<ClientRequest<'a>>) {
     if let Some(config) = client_request.storage_config.0 {
         let storage = Storage::from(config);
         row.vendor = storage.vendor;
@@ -237,8 +275,8 @@ fn fill_request<'a>(row: &mut ApiCallRow<'a>, client_request: ClientRequest<'a>)
     }
     row.exclude_resource_ids = client_request.exclude_resource_ids.0.map(names);
     row.resource_expired_hour = client_request.resource_expired_hour.0;
-    let region = client_request.region.filled();
-    row.recorder_region = region.or_else(|| client_request.region_affinity.filled());
+    let (region, affinity) = (client_request.region, client_request.region_affinity);
+    row.recorder_region = region.filled().or_else(|| affinity.filled());
     let file_config = client_request.recording_file_config.0.unwrap_or_default();
     row.av_file_types = file_config.av_file_type.0.map(names);
 }

@@ -6,6 +6,8 @@ use serde_json::json;
 use super::super::tests::{decoded, event, rejected};
 use super::*;
 use crate::event::Stream;
+use crate::redact::Redactor;
+use crate::redact::outline::Outline;
 
 const START_PATH: &str = "/v1/apps/app1/cloud_recording/resourceid/res-1/mode/mix/start";
 const SID: &str = "5b1de9c07a2f4e6c8d90b1a2c3d4e5f6";
@@ -102,6 +104,26 @@ fn a_start_fills_its_columns() {
         ..ApiCallRow::default()
     };
     assert_eq!(row, expected);
+}
+
+#[test]
+fn a_call_is_read_from_its_outline_alone() {
+    let text = call_text(
+        START_PATH,
+        json!({"body": start_body(), "response": {"status": 200}}),
+    );
+    let (mut redacted, mut outline) = (String::new(), Outline::default());
+    let outcome =
+        Redactor::new(None).json_with_outline(text.as_bytes(), &mut redacted, &mut outline);
+    outcome.expect("the call is JSON");
+    let outlined = outline.of(&redacted).expect("it is short");
+    type InOnePass<'a> = Call<'a, Body<'a, RequestBody<'a>>, Body<'a, ResponseBody<'a>>>;
+    let call = from_outline::<InOnePass<'_>>(&outlined).expect("nothing asks for the text");
+    assert!(
+        call.request
+            .0
+            .is_some_and(|request| matches!(request.body, Body::Read(_)))
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::record::text;
 use crate::config::Mapping;
 use crate::event::{Reject, RejectCode};
 
-/// A field of a session record that a column can be mapped to.
+/// A field of a session record that a column can be mapped to, in the order of [`Mapping::FIELDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     AppId,
@@ -29,23 +29,7 @@ pub(super) enum Field {
     RecordedAt,
 }
 
-pub(super) const FIELD_COUNT: usize = 12;
-
-/// The fields as the configuration names them.
-const NAMES: [(Field, &str); FIELD_COUNT] = [
-    (Field::AppId, "app_id"),
-    (Field::Cname, "cname"),
-    (Field::Uid, "uid"),
-    (Field::ResourceId, "resource_id"),
-    (Field::Sid, "sid"),
-    (Field::Vendor, "vendor"),
-    (Field::Bucket, "bucket"),
-    (Field::Region, "region"),
-    (Field::Prefix, "prefix"),
-    (Field::Url, "url"),
-    (Field::Status, "status"),
-    (Field::RecordedAt, "recorded_at"),
-];
+pub(super) const FIELD_COUNT: usize = Mapping::FIELDS.len();
 
 /// What PostgreSQL's connector writes for a long column that did not change: unknown, not a value.
 const UNAVAILABLE: &str = "__debezium_unavailable_value";
@@ -139,7 +123,7 @@ fn fits(mapping: &Mapping, table: Option<&str>) -> bool {
 }
 
 fn by_paths<'r>(row: &'r Row, mapping: &Mapping) -> [Option<Cow<'r, Value>>; FIELD_COUNT] {
-    NAMES.map(|(_, name)| {
+    Mapping::FIELDS.map(|name| {
         mapping
             .fields
             .get(name)?
@@ -193,10 +177,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_named_in_their_order() {
-        for (place, (field, _)) in NAMES.iter().enumerate() {
-            assert_eq!(*field as usize, place);
-        }
+    fn fields_stand_in_the_order_of_their_names() {
+        let at = |name: &str| Mapping::FIELDS.iter().position(|known| *known == name);
+        assert_eq!(at("app_id"), Some(Field::AppId as usize));
+        assert_eq!(at("resource_id"), Some(Field::ResourceId as usize));
+        assert_eq!(at("vendor"), Some(Field::Vendor as usize));
+        assert_eq!(at("url"), Some(Field::Url as usize));
+        assert_eq!(at("recorded_at"), Some(Field::RecordedAt as usize));
     }
 
     #[test]

@@ -177,3 +177,16 @@ fn a_directory_extends_and_replaces() {
     write("not_judged/none.sql", "SELECT 1 ORDER BY 1");
     Library::with_directory(Some(directory.path())).expect_err("belongs to no detection");
 }
+
+#[test]
+fn a_run_of_several_queries_keeps_the_views_that_they_share() {
+    let library = Library::embedded().expect("loads");
+    let all = library.kept_views(&[]).expect("is SQL");
+    assert!(all.contains("accepted_starts"), "{all:?}");
+    assert!(!all.contains("api_calls"), "it does not ask to be kept");
+    let one = library.kept_views(&["conflicting_starts".to_string()]);
+    assert!(
+        one.expect("is SQL").is_empty(),
+        "a single query shares nothing"
+    );
+}

@@ -3,14 +3,14 @@
 mod broken;
 mod kept;
 mod planted;
-mod properties;
+pub(crate) mod properties;
 
 use super::*;
 
 /// No run of six characters of it may be left anywhere.
 const MARK: &str = "q7Zk2WvX9sJ4mN8pR3tY6";
 
-fn redactor() -> Redactor {
+pub(crate) fn redactor() -> Redactor {
     Redactor::new(Some(FingerprintKey {
         id: "k1".to_string(),
         secret: b"a key for tests".to_vec(),
@@ -31,6 +31,11 @@ fn json(message: &str) -> String {
     assert_eq!(again, out, "not stable: {message}");
     serde_json::from_str::<Box<serde_json::value::RawValue>>(&out).expect("the output is JSON");
     out
+}
+
+/// Messages with a planted secret each, as they come.
+pub(crate) fn planted_messages() -> impl Iterator<Item = String> {
+    planted::MESSAGES.into_iter().map(planted::planted)
 }
 
 /// Fails if a piece of the mark is left.

@@ -1,17 +1,16 @@
-//! The planted faults, each a story of its own with the findings that it must lead to (failure patterns,
-//! sections 1 and 2).
+//! Files that are elsewhere than believed: starts that compete for the storage, fallbacks, stale rows, files
+//! that never come (failure patterns P01 to P04, P06, P20, P22).
 
-use super::Plot;
-use super::api_calls::{self, Answer, Start};
-use super::bodies::prefix;
-use super::session::{self, Files, Session, accepted, duration, run, single};
-use super::session_records::{self, Change, Row};
-use super::story::{Channel, MILLI, SECOND, Story};
-use super::truth::Planted;
-use super::world::{APPS, App, Storage};
-use crate::event::Micros;
+use super::two_sessions;
+use crate::generate::Plot;
+use crate::generate::api_calls::{self, Answer, Start};
+use crate::generate::bodies::prefix;
+use crate::generate::session::{self, Files, Session, accepted, duration, run, single};
+use crate::generate::session_records::{self, Change, Row};
+use crate::generate::story::{Channel, MILLI, SECOND, Story};
+use crate::generate::truth::Planted;
+use crate::generate::world::{APPS, App, Storage};
 
-/// Every fault by the name that the truth calls it.
 pub(super) const PLOTS: [Plot; 13] = [
     ("seed_race", seed_race),
     ("seed_fallback", seed_fallback),
@@ -59,6 +58,7 @@ fn seed_race(story: &mut Story) {
     let planted = Planted::new("seed_race", &channel, &[&sid], oss, s3, "race");
     planted.expect(story, "conflicting_starts", Some("same_identity_rejected"));
     planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 /// The seed case as a fallback: the start to OSS fails, the retry goes to S3 and is accepted, and nobody tells
@@ -74,6 +74,7 @@ fn seed_fallback(story: &mut Story) {
     let planted = Planted::new("seed_fallback", &channel, &[&sid], oss, s3, "fallback");
     planted.expect(story, "failed_then_switched", None);
     planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 /// The same with a first start that the client gave up waiting for.
@@ -90,6 +91,7 @@ fn fallback_after_timeout(story: &mut Story) {
     );
     planted.expect(story, "failed_then_switched", None);
     planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 /// A fallback from S3 to OSS whose row was written from the call that succeeded: the switch is all there is.
@@ -174,6 +176,7 @@ fn same_ticket_believed(story: &mut Story) {
     );
     planted.expect(story, "conflicting_starts", Some("same_ticket"));
     planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 fn twice_on_one_ticket(
@@ -290,42 +293,6 @@ fn two_recorders(story: &mut Story, app: &'static App) -> (Channel, Channel) {
     (first, second)
 }
 
-/// Two accepted starts whose requests overlap, and whose sessions live side by side. Returns their ids in the
-/// order of their starts.
-pub(super) fn two_sessions(
-    story: &mut Story,
-    channels: [&Channel; 2],
-    storages: [&'static Storage; 2],
-    believed: [&'static Storage; 2],
-) -> [String; 2] {
-    let gap = story.span(150 * MILLI, 700 * MILLI);
-    let lasts = duration(story);
-    let mut sids = [String::new(), String::new()];
-    for number in 0..2 {
-        let sid = story.sid();
-        let later = gap * number as Micros;
-        let (channel, storage) = (channels[number], storages[number]);
-        let ticket = api_calls::acquire(story, channel, story.starts_at + later, &[]);
-        // The same pause for both, so that the starts keep the order of the acquires.
-        let sent_at = story.starts_at + 500 * MILLI + later;
-        let start = Start::new(story, storage, sent_at, Answer::Started(&sid));
-        api_calls::start(story, channel, &ticket, &start);
-        let session = Session {
-            channel,
-            ticket: &ticket,
-            sid: &sid,
-            storage,
-            from: start.answered_at(),
-            until: story.starts_at + 5 * SECOND + lasts + later,
-            files: Files::Arrive,
-        };
-        let ended = run(story, &session);
-        session::believe(story, &session, believed[number], &ended);
-        sids[number] = sid;
-    }
-    sids
-}
-
 /// No second start at all: the row's vendor comes from a default that nobody changed with the storage.
 fn stale_default(story: &mut Story) {
     let (app, oss, s3) = story.oss_and_s3_app();
@@ -366,7 +333,7 @@ fn stale_host(story: &mut Story) {
 
 /// Announced as uploaded, never seen in a bucket that others' files keep arriving in.
 fn missing_upload(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = single(story, &channel, storage, storage, Files::Never);
     let planted = Planted::new(

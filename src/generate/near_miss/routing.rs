@@ -1,22 +1,21 @@
-//! What looks like a fault and is none (design, section 5: rules that keep findings true).
+//! Near-misses of files that are elsewhere than believed.
 
-use super::Plot;
-use super::api_calls::{self, Answer, HOSTS, Start};
-use super::bodies::prefix;
-use super::fault::two_sessions;
-use super::session::{self, Files, Session, accepted, duration, finish, run, single};
-use super::session_records::{self, Change, Row};
-use super::story::{Channel, HOUR, MILLI, MINUTE, SECOND, Story};
-use super::truth::NotJudged;
-use super::world::{APPS, Storage, UNMONITORED};
-use crate::event::Micros;
+use crate::generate::Plot;
+use crate::generate::api_calls::{self, Answer, HOSTS, Start};
+use crate::generate::bodies::prefix;
+use crate::generate::fault::two_sessions;
+use crate::generate::session::{
+    self, Files, Session, accepted, complete, duration, finish, run, single,
+};
+use crate::generate::session_records::{self, Change, Row};
+use crate::generate::story::{Channel, HOUR, MILLI, MINUTE, SECOND, Story};
+use crate::generate::truth::NotJudged;
+use crate::generate::world::{APPS, UNMONITORED};
 
-/// Every near-miss by the name that the truth calls it.
-pub(super) const PLOTS: [Plot; 11] = [
+pub(super) const PLOTS: [Plot; 10] = [
     ("restart_elsewhere", restart_elsewhere),
     ("asked_for_redundancy", asked_for_redundancy),
     ("credentials_refreshed", credentials_refreshed),
-    ("credentials_rotated", credentials_rotated),
     ("same_channel_in_two_apps", same_channel_in_two_apps),
     ("record_corrected", record_corrected),
     ("late_files", late_files),
@@ -34,7 +33,7 @@ fn restart_elsewhere(story: &mut Story) {
     let mut at = story.starts_at;
     for storage in [oss, s3] {
         let sid = story.sid();
-        let (_, ended_at) = one_session(story, &channel, storage, at, &sid);
+        let (_, ended_at) = complete(story, &channel, storage, at, &sid);
         sids.push(sid);
         at = ended_at + 4 * MINUTE;
     }
@@ -43,7 +42,7 @@ fn restart_elsewhere(story: &mut Story) {
 
 /// Two recorders with the same storage, the second placed away from the first by `excludeResourceIds` (P05).
 fn asked_for_redundancy(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let twin = Channel {
         uid: channel.uid + 100_000,
         ..channel.clone()
@@ -82,7 +81,7 @@ fn asked_for_redundancy(story: &mut Story) {
 
 /// An update with the same place and fresh credentials: what it is meant for (P10).
 fn credentials_refreshed(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = story.sid();
     let (ticket, from) = accepted(story, &channel, storage, story.starts_at, &sid);
@@ -95,32 +94,10 @@ fn credentials_refreshed(story: &mut Story) {
         until: from + 75 * MINUTE,
         files: Files::Arrive,
     };
-    api_calls::refresh_credentials(story, &channel, &ticket, &sid, storage, from + 60 * MINUTE);
+    api_calls::update_storage(story, &channel, &ticket, &sid, storage, from + 60 * MINUTE);
     let ended = run(story, &session);
     session::believe(story, &session, storage, &ended);
     story.looks_like_a_fault("credentials_refreshed", &channel, &[&sid]);
-}
-
-/// A second start on the same ticket to the same place with another access key: no other storage (P01).
-fn credentials_rotated(story: &mut Story) {
-    let channel = story.channel(story.app());
-    let storage = channel.app.home;
-    let sid = story.sid();
-    let (ticket, from) = accepted(story, &channel, storage, story.starts_at, &sid);
-    let again = Start::new(story, storage, from + 20 * SECOND, Answer::AlreadyStarted);
-    api_calls::start(story, &channel, &ticket, &again);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
-    let ended = run(story, &session);
-    session::believe(story, &session, storage, &ended);
-    story.looks_like_a_fault("credentials_rotated", &channel, &[&sid]);
 }
 
 /// The same channel name in two apps, recorded at the same time to two vendors: two channels.
@@ -163,7 +140,7 @@ fn record_corrected(story: &mut Story) {
 
 /// Files that come a quarter of an hour after they were announced.
 fn late_files(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = single(story, &channel, storage, storage, Files::Late(15 * MINUTE));
     story.looks_like_a_fault("late_files", &channel, &[&sid]);
@@ -171,7 +148,7 @@ fn late_files(story: &mut Story) {
 
 /// The same call sent to another host as well, as fail-over clients do: one attempt.
 fn mirrored_call(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = story.sid();
     let ticket = api_calls::acquire(story, &channel, story.starts_at, &[]);
@@ -202,7 +179,7 @@ fn mirrored_call(story: &mut Story) {
 
 /// A failed start, then an accepted one to the same place: a retry, no switch.
 fn retried_in_place(story: &mut Story) {
-    let channel = story.channel(story.app());
+    let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = story.sid();
     let ticket = api_calls::acquire(story, &channel, story.starts_at, &[]);
@@ -213,7 +190,7 @@ fn retried_in_place(story: &mut Story) {
     };
     let failed = Start::new(story, storage, ticket.at + 200 * MILLI, answer);
     api_calls::start(story, &channel, &ticket, &failed);
-    one_session(
+    complete(
         story,
         &channel,
         storage,
@@ -236,7 +213,7 @@ fn retried_long_after(story: &mut Story) {
         Answer::InvalidParameter,
     );
     api_calls::start(story, &channel, &ticket, &failed);
-    one_session(story, &channel, s3, story.starts_at + 5 * HOUR, &sid);
+    complete(story, &channel, s3, story.starts_at + 5 * HOUR, &sid);
     story.looks_like_a_fault("retried_long_after", &channel, &[&sid]);
 }
 
@@ -252,27 +229,4 @@ fn unmonitored_bucket(story: &mut Story) {
         cname: channel.cname,
         sid,
     });
-}
-
-/// An accepted session with a row that is right; returns when it was answered and when all was over.
-fn one_session(
-    story: &mut Story,
-    channel: &Channel,
-    storage: &'static Storage,
-    at: Micros,
-    sid: &str,
-) -> (Micros, Micros) {
-    let (ticket, from) = accepted(story, channel, storage, at, sid);
-    let session = Session {
-        channel,
-        ticket: &ticket,
-        sid,
-        storage,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
-    let ended = run(story, &session);
-    session::believe(story, &session, storage, &ended);
-    (from, ended.uploaded_at + 5 * SECOND)
 }

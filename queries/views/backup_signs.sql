@@ -1,0 +1,69 @@
+-- ---
+-- name        = "backup_signs"
+-- title       = "Signs that files of a session went to the service's backup"
+-- kept        = true
+-- description = """
+-- One row per sign: webhook 32, a stop or query that answers backuped or stranded, a warning that a slice went to the backup
+-- (2, module 1, code 32), and an index that came back from there, which is named `<name>_<tick>_<index>.m3u8`. The name of a mixed
+-- or web page channel may end in two numbers itself: there the channel of the accepted start decides, with special characters as sent
+-- or written as `-`.
+-- """
+--
+-- [columns]
+-- sid      = { type = "string", doc = "recording session id" }
+-- at       = { type = "timestamp", doc = "when it was said or written" }
+-- sign     = { type = "string", doc = "webhook 32, stop, query, warning, index" }
+-- event_id = { type = "string", doc = "event id" }
+-- ---
+SELECT
+    sid,
+    at,
+    CASE WHEN event_type = 32 THEN 'webhook 32' ELSE 'warning' END AS sign,
+    event_id
+FROM session_notices
+WHERE event_type = 32 OR (event_type = 2 AND module = 1 AND warn_code = 32)
+UNION ALL
+SELECT
+    sid,
+    coalesce(responded_at, requested_at) AS at,
+    operation AS sign,
+    event_id
+FROM api_calls
+WHERE operation IN ('stop', 'query') AND sid IS NOT NULL AND uploading_status IN ('backuped', 'stranded')
+UNION ALL
+SELECT
+    sid,
+    at,
+    'index' AS sign,
+    event_id
+FROM (
+    SELECT
+        returned.sid,
+        min(returned.at) AS at,
+        min(returned.event_id) AS event_id
+    FROM (
+        SELECT
+            sid,
+            CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at,
+            event_id,
+            CASE
+                WHEN recorded_uid IS NULL THEN regexp_replace(
+                    file_name, '^(bak[0-9]+_)?[0-9A-Fa-f]{32}_(.*)_[0-9]+_[0-9]+[.]m3u8$', '\2'
+                )
+            END AS channel
+        FROM storage_events
+        WHERE kind = 'created'
+            AND sid IS NOT NULL
+            AND file_type = 'm3u8'
+            AND CASE
+                -- The decoder leaves the channel open exactly where two numbers end the name.
+                WHEN recorded_uid IS NULL THEN cname IS NULL
+                ELSE regexp_like(file_name, '__uid_e_[A-Za-z0-9]+_[0-9]+_[0-9]+[.]m3u8$')
+            END
+    ) AS returned
+    LEFT JOIN started_sessions AS started ON started.sid = returned.sid
+    WHERE returned.channel IS NULL
+        OR returned.channel = started.cname
+        OR returned.channel = regexp_replace(started.cname, '[^A-Za-z0-9]', '-', 'g')
+    GROUP BY returned.sid
+)
