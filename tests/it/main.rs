@@ -10,7 +10,6 @@ mod crash;
 mod faulty_store;
 mod fencing;
 mod input;
-mod investigate;
 mod lake;
 mod layout;
 mod power_cut;
