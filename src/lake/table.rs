@@ -17,6 +17,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::damage;
+use super::history::AsOf;
 use super::store::Location;
 use crate::event::Stream;
 use crate::table::{PARTITION_COLUMN, schema};
@@ -101,13 +102,7 @@ impl Lake {
 
     /// Returns what SQL reads for each stream whose table exists, at its newest version.
     pub async fn providers(&self) -> Result<Vec<(Stream, Arc<dyn TableProvider>)>> {
-        let mut providers = Vec::new();
-        for stream in Stream::ALL {
-            if let Some(table) = self.open(stream).await? {
-                providers.push((stream, provider(&table).await?));
-            }
-        }
-        Ok(providers)
+        providers(&self.tables(&AsOf::Newest).await?).await
     }
 
     /// Reads a small file beside the tables; none when it is not there.
@@ -138,6 +133,17 @@ impl Lake {
             .with_storage_backend(store, url)
             .build()?)
     }
+}
+
+/// Returns what SQL reads for tables at the versions they are loaded at.
+pub async fn providers(
+    tables: &[(Stream, DeltaTable)],
+) -> Result<Vec<(Stream, Arc<dyn TableProvider>)>> {
+    let mut providers = Vec::new();
+    for (stream, table) in tables {
+        providers.push((*stream, provider(table).await?));
+    }
+    Ok(providers)
 }
 
 /// Returns what SQL reads for a table at the version it is loaded at.
