@@ -150,7 +150,10 @@ async fn again_and_again(
                 tracing::info!(took_ms, "{}", sentence(&summaries, false));
             }
             // A lake that does not answer now may do so in an hour.
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "this run failed; trying again at the next"),
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "this run failed; trying again at the next"
+            ),
         }
         tokio::select! {
             () = tokio::time::sleep(every) => {}

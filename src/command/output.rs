@@ -116,6 +116,7 @@ impl EngineArgs {
         kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
     ) -> Result<(Engine, Library)> {
         let library = self.library()?;
+        let kept = kept(&library)?;
         let tables = (context.lake()?)
             .tables(&self.as_of(context.clock.now())?)
             .await?;
@@ -130,7 +131,7 @@ impl EngineArgs {
             memory: self.memory_limit,
             read_from,
             views: library.views(),
-            kept: kept(&library)?,
+            kept,
             table_versions: versions(&tables),
             ..EngineOptions::default()
         };

@@ -171,7 +171,7 @@ impl Ledger {
     /// Loads the newest version.
     pub async fn refresh(&mut self) -> Result<(), CommitError> {
         let before = self.table.version();
-        self.table.update_state().await.map_err(unavailable)?;
+        update(&mut self.table).await.map_err(unavailable)?;
         if self.table.version() != before {
             self.known.clear();
         }
@@ -369,7 +369,7 @@ impl Ledger {
             Ok(finished) => self.table.state = Some(finished.snapshot()),
             Err(error) => {
                 tracing::warn!(stream = %self.stream, version, %error, "after the commit: checkpoint or log clean-up failed");
-                self.table.update_state().await?;
+                update(&mut self.table).await?;
             }
         }
         if version != read_version + 1 {
@@ -396,6 +396,19 @@ impl Ledger {
             .collect();
         Ok(batch.adds.iter().all(|add| live.contains(&add.path)))
     }
+}
+
+/// Loads the newest version. A table that was last looked at before the log was cut is read from its checkpoint anew.
+pub(super) async fn update(table: &mut DeltaTable) -> Result<(), DeltaTableError> {
+    let Err(error) = table.update_state().await else {
+        return Ok(());
+    };
+    let mut anew = DeltaTable::new(table.log_store());
+    match anew.load().await {
+        Ok(()) => *table = anew,
+        Err(_) => return Err(error),
+    }
+    Ok(())
 }
 
 /// What the commit says of itself to people: each range `[from, to)` by its offset's name.

@@ -21,11 +21,11 @@ use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
 use super::order::order;
-pub use statistics::Statistics;
 use crate::event::Stream;
 use crate::table::{
     BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
 };
+pub use statistics::Statistics;
 
 /// A Parquet file that is in no table yet.
 pub struct DataFile {

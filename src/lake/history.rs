@@ -317,8 +317,16 @@ mod tests {
         assert_eq!(history(&[], &[]), None);
         assert_eq!(history(&[0, 1, 2], &[]), Some(0));
         assert_eq!(history(&[4, 5, 6], &[4]), Some(4));
-        assert_eq!(history(&[5, 6], &[4]), Some(4), "a checkpoint needs no commit");
-        assert_eq!(history(&[3, 4, 5, 6], &[4]), Some(4), "3 has nothing before it");
+        assert_eq!(
+            history(&[5, 6], &[4]),
+            Some(4),
+            "a checkpoint needs no commit"
+        );
+        assert_eq!(
+            history(&[3, 4, 5, 6], &[4]),
+            Some(4),
+            "3 has nothing before it"
+        );
         assert_eq!(history(&[0, 1, 3, 4, 5], &[1, 4]), Some(4), "2 is missing");
         assert_eq!(history(&[0, 1, 3, 4, 5], &[2, 4]), Some(2));
         assert_eq!(history(&[3, 4], &[]), None, "nothing can be read");
@@ -331,9 +339,17 @@ mod tests {
             (Stream::ApiCalls, Some(12)),
             (Stream::SessionRecords, None),
         ]));
-        assert_eq!(read("api_calls=12,session_records=none").expect("is right"), state);
+        assert_eq!(
+            read("api_calls=12,session_records=none").expect("is right"),
+            state
+        );
         assert!(AsOf::parse_versions("2026-11-17").is_none());
-        for wrong in ["api_calls=", "calls=1", "api_calls=1,webhooks", "api_calls=1,api_calls=2"] {
+        for wrong in [
+            "api_calls=",
+            "calls=1",
+            "api_calls=1,webhooks",
+            "api_calls=1,api_calls=2",
+        ] {
             read(wrong).expect_err(wrong);
         }
     }

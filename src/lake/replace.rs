@@ -15,7 +15,7 @@ use deltalake::protocol::{DeltaOperation, checkpoints};
 use deltalake::{DeltaTable, DeltaTableError};
 use serde_json::Value;
 
-use super::commit::{AppId, is_conflict};
+use super::commit::{AppId, is_conflict, update};
 use super::failpoint::failpoint;
 use super::history::{History, live_paths};
 
@@ -57,7 +57,7 @@ pub async fn replace(table: &mut DeltaTable, replacement: &Replacement) -> Resul
         if attempt > 0 {
             tokio::time::sleep(PAUSE * attempt.min(10)).await;
         }
-        table.update_state().await?;
+        update(table).await?;
         let live = live_paths(table)?;
         let adds = &replacement.adds;
         if !adds.is_empty() && adds.iter().all(|add| live.contains(&add.path)) {
@@ -85,10 +85,7 @@ pub async fn replace(table: &mut DeltaTable, replacement: &Replacement) -> Resul
     Ok(Replaced::Busy)
 }
 
-async fn commit(
-    table: &mut DeltaTable,
-    replacement: &Replacement,
-) -> Result<u64, DeltaTableError> {
+async fn commit(table: &mut DeltaTable, replacement: &Replacement) -> Result<u64, DeltaTableError> {
     let state = table.snapshot()?.clone();
     let numbers = replacement.numbers.iter();
     let properties = CommitProperties::default()
@@ -117,7 +114,7 @@ async fn commit(
     let version = landed.version;
     match landed.await {
         Ok(finished) => table.state = Some(finished.snapshot()),
-        Err(_) => table.update_state().await?,
+        Err(_) => update(table).await?,
     }
     Ok(version)
 }

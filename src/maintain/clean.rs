@@ -15,9 +15,7 @@ use object_store::path::Path;
 use super::{Maintenance, Summary};
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::lake::failpoint::failpoint;
-use crate::lake::history::{
-    Found, History, checkpoint_path, commit_path, data_files, live_paths,
-};
+use crate::lake::history::{Found, History, checkpoint_path, commit_path, data_files, live_paths};
 use crate::lake::replace::checkpoint;
 
 /// A file that no version names is left alone for this long before the history begins: a consumer may be about to
@@ -45,10 +43,12 @@ impl Maintenance<'_> {
         let horizon = self.clock.now().saturating_sub(history_us);
         let begin = begin(table, &history, horizon).await?;
         if let Some(begin) = begin {
-            self.cut_log(stream, table, &history, begin, summary).await?;
+            self.cut_log(stream, table, &history, begin, summary)
+                .await?;
         }
         let begin = begin.or(history.first()).unwrap_or(0);
-        self.vacuum(stream, table, &history, begin, horizon, summary).await
+        self.vacuum(stream, table, &history, begin, horizon, summary)
+            .await
     }
 
     /// Removes the log before version `begin`, which a checkpoint holds.

@@ -12,11 +12,11 @@ use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use deltalake::protocol::DeltaOperation;
 use futures::StreamExt;
-use object_store::path::Path;
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use serde_json::json;
 
-use super::retain::is_record_of_dropped;
+use super::retain::{is_old, is_record_of_dropped};
 use super::rows::{as_written, sorted};
 use super::{Maintenance, Summary};
 use crate::event::Stream;
@@ -44,7 +44,10 @@ impl Maintenance<'_> {
         table: &mut DeltaTable,
         summary: &mut Summary,
     ) -> Result<()> {
-        let dates: Vec<String> = runs(table)?.into_keys().rev().collect();
+        let first_kept = self.first_kept_day();
+        let dates = runs(table)?.into_keys().rev();
+        // A dry run did not drop what is too old.
+        let dates: Vec<String> = dates.filter(|date| !is_old(date, first_kept)).collect();
         for date in dates {
             while !self.stop.is_cancelled() {
                 let mut runs = runs(table)?.remove(&date).unwrap_or_default();
@@ -157,13 +160,8 @@ impl Maintenance<'_> {
         let paths = runs.iter().flat_map(|run| run.paths.clone()).collect();
         let expected: u64 = runs.iter().map(|run| run.rows).sum();
         let file_bytes = self.settings.file_bytes.as_u64() as usize;
-        let mut files = SortedFiles::new(
-            stream,
-            date,
-            expected as usize,
-            file_bytes,
-            self.now_ms(),
-        );
+        let mut files =
+            SortedFiles::new(stream, date, expected as usize, file_bytes, self.now_ms());
         let memory = self.settings.memory_bytes.as_u64() as usize;
         let keys = order_columns(stream);
         let mut rows = sorted(table, paths, None, None, keys, memory).await?;

@@ -57,12 +57,9 @@ impl Maintenance<'_> {
         table: &mut DeltaTable,
         summary: &mut Summary,
     ) -> Result<()> {
-        let Some(first_kept) = self.first_kept_day() else {
-            return Ok(());
-        };
-        let days: BTreeSet<String> = dates(table)?
-            .filter(|date| date != NO_DATE)
-            .filter(|date| date.parse::<NaiveDate>().is_ok_and(|day| day < first_kept))
+        let first_kept = self.first_kept_day();
+        let days: Vec<String> = dates(table)?
+            .filter(|date| is_old(date, first_kept))
             .collect();
         for day in days {
             if self.stop.is_cancelled() {
@@ -94,7 +91,7 @@ impl Maintenance<'_> {
     }
 
     /// Returns the first day that is young enough; none where everything is kept.
-    fn first_kept_day(&self) -> Option<NaiveDate> {
+    pub(super) fn first_kept_day(&self) -> Option<NaiveDate> {
         let age = TimeDelta::from_std(self.settings.retention?).ok()?;
         let now = DateTime::from_timestamp_micros(self.clock.now())?;
         Some(now.checked_sub_signed(age)?.date_naive())
@@ -165,10 +162,26 @@ impl Maintenance<'_> {
         let is_later_event = is_original().and(ident("record_index").gt(lit(0)));
         let keys = || POSITION.into_iter().take(5);
         let mut gone = Cursor::new(
-            sorted(table, gone, Some(is_original()), Some(&POSITION), keys(), memory).await?,
+            sorted(
+                table,
+                gone,
+                Some(is_original()),
+                Some(&POSITION),
+                keys(),
+                memory,
+            )
+            .await?,
         );
         let mut kept = Cursor::new(
-            sorted(table, kept, Some(is_later_event), Some(&POSITION), keys(), memory).await?,
+            sorted(
+                table,
+                kept,
+                Some(is_later_event),
+                Some(&POSITION),
+                keys(),
+                memory,
+            )
+            .await?,
         );
         let detail = "dropped by retention, older than maintain.retention";
         let mut gaps = Merging::new(stream, self.clock.now(), detail);
@@ -193,6 +206,12 @@ impl Maintenance<'_> {
         }
         Ok(gaps.finish())
     }
+}
+
+/// Says whether a day is before the first that is kept.
+pub(super) fn is_old(date: &str, first_kept: Option<NaiveDate>) -> bool {
+    let is_before = |first: NaiveDate| date.parse().is_ok_and(|day: NaiveDate| day < first);
+    date != NO_DATE && first_kept.is_some_and(is_before)
 }
 
 fn dates(table: &DeltaTable) -> Result<impl Iterator<Item = String>> {
