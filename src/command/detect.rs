@@ -16,8 +16,8 @@ use crate::detection::window::Window;
 /// channel and sessions, where the files are instead, and the events that prove it. A table shows the whole
 /// story; `--format json` is for machines. A summary goes to stderr.
 ///
-/// Each finding cites the versions of the tables that it was computed from: `--as-of` with them computes it again,
-/// byte for byte, whatever has come since.
+/// Each finding cites in `table_versions` what it was computed from (below a table it is said once): `--as-of` with these
+/// versions computes it again, byte for byte, whatever has come since.
 #[derive(Debug, Args)]
 pub struct DetectArgs {
     /// Run only these detections, separated by commas
@@ -78,6 +78,8 @@ pub async fn run(args: DetectArgs, context: &Context) -> Result<Outcome> {
     let findings = run::run(&engine, &library, &options).await?;
     match args.not_judged {
         true => args.output.print(&findings.not_judged)?,
+        // In a table the line below it says the same for all.
+        false if args.output.is_table() => args.output.print(&findings.rows)?,
         false => args
             .output
             .print(&findings.citing(engine.table_versions())?)?,

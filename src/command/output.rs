@@ -141,6 +141,11 @@ impl EngineArgs {
 }
 
 impl OutputArgs {
+    /// Says whether people read the rows as they are printed, and not a program or another document.
+    pub fn is_table(&self) -> bool {
+        self.format == Format::Table
+    }
+
     /// Prints rows that are at hand.
     pub fn print(&self, batch: &RecordBatch) -> Result<()> {
         let mut renderer = self.renderer(Output::stdout(), batch.schema())?;

@@ -64,12 +64,12 @@ pub async fn replace(table: &mut DeltaTable, replacement: &Replacement) -> Resul
             // The commit before ended in an error, and landed.
             return Ok(Replaced::Landed(version(table)?));
         }
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let mut removes = replacement.removes.iter();
         if !removes.all(|remove| live.contains(&remove.path)) {
             return Ok(Replaced::Moved);
-        }
-        if let Some(error) = failed {
-            return Err(error);
         }
         failpoint("before_replacement");
         match commit(table, replacement).await {

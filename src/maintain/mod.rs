@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config;
-use crate::event::Stream;
+use crate::event::{MICROS_PER_DAY, Stream};
 use crate::lake::table::Lake;
 
 /// One run over the tables of a lake.
@@ -59,13 +59,18 @@ impl Maintenance<'_> {
             let Some(mut table) = lake.open(stream).await? else {
                 continue;
             };
-            let summary = self.run_table(stream, &mut table).await;
+            let summary = self.run_table(stream, &mut table, lake).await;
             summaries.push(summary.with_context(|| format!("cannot maintain the table {stream}"))?);
         }
         Ok(summaries)
     }
 
-    async fn run_table(&self, stream: Stream, table: &mut DeltaTable) -> Result<Summary> {
+    async fn run_table(
+        &self,
+        stream: Stream,
+        table: &mut DeltaTable,
+        lake: &Lake,
+    ) -> Result<Summary> {
         let mut summary = Summary {
             stream: Some(stream),
             ..Summary::default()
@@ -78,6 +83,12 @@ impl Maintenance<'_> {
             (summary.files_after, summary.bytes_after) = live(table)?;
         }
         self.clean(stream, table, &mut summary).await?;
+        if !self.is_dry_run {
+            // Whoever wrote them is dead: no write takes a day.
+            let before = self.clock.now() - MICROS_PER_DAY;
+            let leftovers = lake.remove_leftovers(stream, before)?;
+            tracing::debug!(%stream, leftovers, "removed what dead processes left half-written");
+        }
         Ok(summary)
     }
 

@@ -268,6 +268,8 @@ async fn what_was_cleaned_up_is_refused_and_what_is_needed_stays() {
         day.join("part-young.parquet"),
     );
     fs::copy(&old[0], &orphan).expect("copies");
+    let half_written = day.join("part-half.parquet#4711000001");
+    fs::copy(&old[0], &half_written).expect("copies");
     age(&old);
     age(std::slice::from_ref(&orphan));
     fs::copy(&old[0], &young).expect("copies");
@@ -283,7 +285,7 @@ async fn what_was_cleaned_up_is_refused_and_what_is_needed_stays() {
     clean_long_after(at).await;
     assert_eq!(run(at, &count), before, "the newest version is whole");
     run(at, &["verify", "--full"]);
-    assert!(!orphan.exists() && young.exists());
+    assert!(!orphan.exists() && young.exists() && !half_written.exists());
     let table = lake(at).open(tapetrail::event::Stream::ApiCalls).await;
     let table = table.expect("opens").expect("is there");
     let live = crate::lake::live_files(&table).len();
