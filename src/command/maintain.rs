@@ -207,7 +207,8 @@ fn sentence(summaries: &[Summary], is_dry_run: bool) -> String {
     let days = total(|of| of.days_dropped as u64);
     if days > 0 {
         let rows = total(|of| of.rows_dropped);
-        parts.push(format!("{days} days with {rows} rows dropped"));
+        let plural = if days == 1 { "" } else { "s" };
+        parts.push(format!("{days} day{plural} with {rows} rows dropped"));
     }
     parts.push(format!(
         "{} versions and {} files no longer needed removed ({})",
