@@ -54,6 +54,8 @@ pub struct EngineOptions {
     /// Views whose rows are computed once, when the session opens, and stay in memory: for a run of many queries that
     /// build on them.
     pub kept: BTreeSet<String>,
+    /// The versions of the tables, for whoever cites what was read.
+    pub table_versions: String,
 }
 
 impl Default for EngineOptions {
@@ -64,6 +66,7 @@ impl Default for EngineOptions {
             views: Vec::new(),
             given: Vec::new(),
             kept: BTreeSet::new(),
+            table_versions: String::new(),
         }
     }
 }
@@ -78,6 +81,7 @@ const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not 
 pub struct Engine {
     session: SessionContext,
     views: Vec<String>,
+    table_versions: String,
 }
 
 impl Engine {
@@ -90,6 +94,7 @@ impl Engine {
         let mut engine = Engine {
             session: session(&options)?,
             views: Vec::new(),
+            table_versions: options.table_versions,
         };
         for stream in Stream::ALL {
             let provider = match tables.iter().find(|(of, _)| *of == stream) {
@@ -131,6 +136,11 @@ impl Engine {
             .map(|(stream, batches)| Ok((stream, memory_table(stream, batches)?)))
             .collect::<Result<_>>()?;
         Engine::new(tables, options).await
+    }
+
+    /// Returns the versions of the tables that are read, in the form of `--as-of`; empty for rows in memory.
+    pub fn table_versions(&self) -> &str {
+        &self.table_versions
     }
 
     /// Starts a statement and returns its rows as they come. Refuses whatever writes.
