@@ -14,7 +14,7 @@ use futures::StreamExt;
 
 use super::{Context, Format};
 use crate::detection::library::Library;
-use crate::engine::{self, Engine, EngineOptions};
+use crate::engine::{self, Engine, EngineOptions, Stepwise};
 use crate::event::Micros;
 use crate::render::{
     CsvRenderer, JsonRenderer, MarkdownRenderer, Output, Render, Rendered, TableRenderer,
@@ -66,16 +66,28 @@ impl EngineArgs {
         context: &Context,
         read_from: Option<Micros>,
     ) -> Result<(Engine, Library)> {
-        self.open_keeping(context, read_from, |_| Ok(BTreeSet::new()))
+        let nothing = |_: &Library| Ok(BTreeSet::new());
+        self.open_as(context, read_from, nothing, Stepwise::Never)
             .await
     }
 
-    /// The same, for a run of queries: the views that `kept` names are computed now, once for all of them.
+    /// The same, for a run of queries: the views that `kept` names are computed once for all of them.
     pub async fn open_keeping(
         &self,
         context: &Context,
         read_from: Option<Micros>,
         kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
+    ) -> Result<(Engine, Library)> {
+        self.open_as(context, read_from, kept, Stepwise::LittleData)
+            .await
+    }
+
+    async fn open_as(
+        &self,
+        context: &Context,
+        read_from: Option<Micros>,
+        kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
+        stepwise: Stepwise,
     ) -> Result<(Engine, Library)> {
         let library = self.library()?;
         let options = EngineOptions {
@@ -83,6 +95,7 @@ impl EngineArgs {
             read_from,
             views: library.views(),
             kept: kept(&library)?,
+            stepwise,
             ..EngineOptions::default()
         };
         let tables = context.lake()?.providers().await?;
