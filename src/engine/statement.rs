@@ -78,9 +78,13 @@ impl Statement {
             .collect())
     }
 
-    /// Says whether it reads rows by `SELECT`; else it may ask what tables there are.
+    /// Says whether it reads rows by `SELECT`, or explains how it would; else it may ask what tables there are.
     pub fn is_query(&self) -> bool {
-        match &self.parsed {
+        let mut parsed = &self.parsed;
+        while let Parsed::Explain(explain) = parsed {
+            parsed = &explain.statement;
+        }
+        match parsed {
             Parsed::Statement(statement) => matches!(**statement, SqlStatement::Query(_)),
             _ => false,
         }
