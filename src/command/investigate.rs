@@ -7,6 +7,8 @@ mod layout;
 mod print;
 mod subject;
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
@@ -83,7 +85,10 @@ pub async fn run(args: InvestigateArgs, context: &Context) -> Result<Outcome> {
         .as_deref()
         .map(|text| window::instant(text, context.clock.now()))
         .transpose()?;
-    let (engine, library) = args.engine.open(context, None).await?;
+    let (engine, library) = args
+        .engine
+        .open_keeping(context, None, |_| Ok(BTreeSet::new()))
+        .await?;
     let overrides = library.overrides(&context.config.detect.params, &[])?;
     let case = Case::open(&engine, &library, overrides, &args.question, at).await?;
     print(&case, args.format)?;

@@ -15,7 +15,7 @@ use futures::StreamExt;
 use super::{Context, Format};
 use crate::detection::library::Library;
 use crate::detection::window;
-use crate::engine::{self, Engine, EngineOptions};
+use crate::engine::{self, Engine, EngineOptions, Stepwise};
 use crate::event::Micros;
 use crate::lake::history::{AsOf, versions};
 use crate::lake::table::providers;
@@ -104,16 +104,28 @@ impl EngineArgs {
         context: &Context,
         read_from: Option<Micros>,
     ) -> Result<(Engine, Library)> {
-        self.open_keeping(context, read_from, |_| Ok(BTreeSet::new()))
+        let nothing = |_: &Library| Ok(BTreeSet::new());
+        self.open_as(context, read_from, nothing, Stepwise::Never)
             .await
     }
 
-    /// The same, for a run of queries: the views that `kept` names are computed now, once for all of them.
+    /// The same, for a run of queries: the views that `kept` names are computed once for all of them.
     pub async fn open_keeping(
         &self,
         context: &Context,
         read_from: Option<Micros>,
         kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
+    ) -> Result<(Engine, Library)> {
+        self.open_as(context, read_from, kept, Stepwise::LittleData)
+            .await
+    }
+
+    async fn open_as(
+        &self,
+        context: &Context,
+        read_from: Option<Micros>,
+        kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
+        stepwise: Stepwise,
     ) -> Result<(Engine, Library)> {
         let library = self.library()?;
         let kept = kept(&library)?;
@@ -133,6 +145,7 @@ impl EngineArgs {
             views: library.views(),
             kept,
             table_versions: versions(&tables),
+            stepwise,
             ..EngineOptions::default()
         };
         let tables = providers(&tables).await?;

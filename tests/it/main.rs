@@ -10,6 +10,7 @@ mod crash;
 mod faulty_store;
 mod fencing;
 mod input;
+mod investigate;
 mod lake;
 mod layout;
 mod maintain;
