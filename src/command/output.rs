@@ -177,3 +177,13 @@ pub fn tell_table(batch: &RecordBatch) -> Result<()> {
     renderer.finish()?;
     Ok(())
 }
+
+/// Returns how this program is called from here: as built, it is in no search path.
+pub fn program_name() -> String {
+    let path = std::env::current_exe().unwrap_or_else(|_| "tapetrail".into());
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here)
+        .unwrap_or(&path)
+        .display()
+        .to_string()
+}
