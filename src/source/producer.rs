@@ -50,7 +50,7 @@ impl ProducerContext for Deliveries {
 }
 
 impl Producer {
-    /// Connects with the settings of `kafka`; properties that only a consumer knows are not passed on.
+    /// Connects with the settings of `kafka`; librdkafka ignores the properties that only a consumer knows.
     pub fn connect(config: &Config) -> Result<Producer> {
         let mut client = ClientConfig::new();
         client
@@ -128,5 +128,34 @@ impl Producer {
             0 => Ok(()),
             failed => bail!("the brokers refused {failed} messages"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+    use super::*;
+    use crate::source::mock::Broker;
+
+    #[test]
+    fn what_was_flushed_is_at_the_broker() {
+        let broker = Broker::start(["fleet"], 1).expect("a broker starts");
+        let mut config = Config::default();
+        config.kafka.brokers = broker.address();
+        let producer = Producer::connect(&config).expect("connects");
+        producer.require_topic("fleet").expect("it is there");
+        for value in [Some(b"{}".as_slice()), None] {
+            producer
+                .send("fleet", Some(b"k"), value, 1_788_220_800_000_000)
+                .expect("is taken");
+        }
+        producer.flush().expect("the broker takes them");
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", broker.address())
+            .create()
+            .expect("a consumer");
+        let ends = consumer.fetch_watermarks("fleet", 0, Duration::from_secs(10));
+        assert_eq!(ends.expect("it has an end"), (0, 2));
     }
 }

@@ -24,10 +24,12 @@ pub(super) async fn run(
     context: &Context,
 ) -> Result<Outcome> {
     let truth = read(truth)?;
-    let kept = |library: &Library| library.kept_views(&[]);
+    let only = judged(&truth, &engine.library()?)?;
+    let kept = |library: &Library| library.kept_views(&only);
     let (engine, library) = engine.open_keeping(context, None, kept).await?;
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &[])?,
+        only,
         ..RunOptions::default()
     };
     let findings = detections::run(&engine, &library, &options).await?;
@@ -63,6 +65,24 @@ fn read(path: &Path) -> Result<Truth> {
         path.display()
     );
     Ok(truth)
+}
+
+/// Returns the detections to run: those that the truth is complete for, or all, which an empty list means. One that
+/// is not there finds nothing.
+fn judged(truth: &Truth, library: &Library) -> Result<Vec<String>> {
+    let mut judged = truth.fleet.judged.clone();
+    if judged.is_empty() {
+        return Ok(judged);
+    }
+    let known: Vec<&String> = (library.detections().iter())
+        .map(|detection| &detection.name)
+        .collect();
+    judged.retain(|name| known.contains(&name));
+    ensure!(
+        !judged.is_empty(),
+        "the truth judges only detections that are not there\nhint: `detect --list` names those that are"
+    );
+    Ok(judged)
 }
 
 /// Returns scores as a table.
