@@ -272,7 +272,7 @@ impl Truth {
             false => judged.collect(),
         };
         let mut scoring = Scoring::default();
-        for detection in judged {
+        for detection in &judged {
             self.score_of(detection, found, &mut scoring);
         }
         let unsaid = self

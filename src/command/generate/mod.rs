@@ -7,10 +7,10 @@ mod score;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, ValueEnum};
 
-use super::output::{EngineArgs, OutputArgs, program_name};
+use super::output::{EngineArgs, OutputArgs, program_name, quoted};
 use super::progress::Progress;
 use super::{Context, Outcome};
 use crate::detection::window;
@@ -24,19 +24,20 @@ pub(super) use score::score_table;
 
 /// Make a synthetic fleet with planted faults, and the truth about them
 ///
-/// Writes the API calls, webhooks, storage events and session records of as many recordings as you like, in every
-/// mode and for every vendor: most of them ordinary, some with one of the faults that the detections look for,
-/// some that only look so. Streams behave as they do: messages come twice, late and out of order, clocks differ,
-/// callbacks get lost, numbers come as text, some messages are broken. Beside them `truth.ndjson` says what must be
-/// found and what must not (schemas/truth.v1.json). The same options give the same bytes, today and tomorrow.
+/// Writes the API calls, webhooks, storage events and session records of as many recordings as you like, in
+/// every mode and for every vendor: most of them ordinary, some with one of the faults that the detections
+/// look for, some that only look so. Streams behave as they do: messages come twice, late and out of order,
+/// clocks differ, callbacks get lost, numbers come as text, some messages are broken. Beside them
+/// `truth.ndjson` says what must be found and what must not (schemas/truth.v1.json). The same options give
+/// the same bytes, today and tomorrow.
 ///
-/// Try a fleet as files:
+/// A fleet as files, and how well it is seen through; the first command says how to import all four:
 ///   tapetrail generate --sessions 10000 -o fleet
-///   tapetrail --config fleet/tapetrail.toml --lake fleet/lake import --stream api_calls fleet/api_calls.ndjson.zst
-///   (the same for webhooks, storage_events, session_records)
-///   tapetrail --lake fleet/lake generate --score fleet/truth.ndjson
+///   tapetrail --config fleet/tapetrail.toml import --stream webhooks fleet/webhooks.ndjson.zst
+///   tapetrail generate --score fleet/truth.ndjson
 ///
-/// Or load a consumer: tapetrail generate -b localhost:9092 --rate 5000 --sessions 1000000
+/// A load for a consumer:
+///   tapetrail generate -b localhost:9092 --rate 5000 --sessions 1000000
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct GenerateArgs {
@@ -148,7 +149,8 @@ pub fn run(args: GenerateArgs, mut context: Context) -> Result<Outcome> {
     let settings = Settings {
         sessions: args.sessions,
         seed: args.seed,
-        start: window::instant(&args.start, context.clock.now())?,
+        start: window::instant(&args.start, context.clock.now())
+            .map_err(|error| anyhow!("--start: {error}"))?,
         days: args.days,
         noise: args.noise,
         slices_max: args.slices,
@@ -235,8 +237,8 @@ fn what_next(directory: &Path, context: &Context, truth: &Truth, packing: Option
         TRUTH,
         directory.display()
     );
-    let (program, at) = (program_name(), directory.display());
-    let lake = &context.lake;
+    let (program, at) = (program_name(), quoted(&directory.display().to_string()));
+    let lake = quoted(&context.lake);
     eprintln!("\ngo on with:\n");
     eprintln!("  export TAPETRAIL_WEBHOOK_SECRETS={SIGNING_KEY_ID}={SIGNING_SECRET}");
     match packing {

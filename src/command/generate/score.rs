@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
 
-use crate::command::output::{EngineArgs, OutputArgs, program_name};
+use crate::command::output::{EngineArgs, OutputArgs, program_name, quoted};
 use crate::command::{Context, Outcome};
 use crate::detection::library::Library;
 use crate::detection::run::{self as detections, RunOptions};
@@ -160,12 +160,15 @@ fn tell_mistakes(scoring: &Scoring, lake: &str) {
             true => String::new(),
             false => format!(" ({})", mistake.case),
         };
+        let place = [("channel", &mistake.cname), ("app", &mistake.app_id)]
+            .into_iter()
+            .filter(|(_, name)| !name.is_empty())
+            .map(|(what, name)| format!(", {what} {name}"));
         eprintln!(
-            "\n{}: {}{variant}{case}, channel {}, app {}",
+            "\n{}: {}{variant}{case}{}",
             mistake.kind.as_str(),
             mistake.detection,
-            mistake.cname,
-            mistake.app_id
+            place.collect::<String>()
         );
         if !mistake.what.is_empty() {
             eprintln!("  {}", mistake.what);
@@ -199,15 +202,6 @@ fn look(mistake: &Mistake, lake: &str) -> String {
     }
 }
 
-/// Returns a text as one word of a shell.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_string(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
 fn tell_sums(truth: &Truth, scoring: &Scoring) {
     let sum = |of: fn(&Score) -> usize| scoring.totals().map(of).sum::<usize>();
     let (planted, found, right) = (
@@ -226,17 +220,4 @@ fn tell_sums(truth: &Truth, scoring: &Scoring) {
         truth.near_misses.len(),
         scoring.mistakes.len()
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_channel_name_is_one_word_of_a_shell() {
-        assert_eq!(quoted("room_42"), "room_42");
-        assert_eq!(quoted("visit 7"), "'visit 7'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }
