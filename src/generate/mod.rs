@@ -215,6 +215,11 @@ impl Settings {
         Micros::from(self.days) * MICROS_PER_DAY
     }
 
+    /// Says whether a story lies neither at the very beginning nor near the end.
+    fn is_settled(&self, index: u32, starts_at: Micros) -> bool {
+        index as usize >= LEAD && starts_at < self.start + self.spread() - TAIL.0
+    }
+
     /// Returns the index of the first story that starts so long before the end.
     fn index_before_end(&self, before: Micros) -> usize {
         let stories = i128::from(self.sessions);

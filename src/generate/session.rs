@@ -46,7 +46,7 @@ pub(super) fn ordinary(story: &mut Story) {
     let channel = story.channel(story.app());
     let storage = channel.app.home;
     story.twist.clocks = Clocks::Apart;
-    story.twist.loses_one = story.noise_falls(10);
+    story.twist.loses_one = story.is_settled && story.noise_falls(10);
     let sid = single(story, &channel, storage, storage, Files::Arrive);
     if story.twist.loses_one {
         let case = "callback_lost";

@@ -37,6 +37,8 @@ pub(super) struct Story {
     noise: u8,
     pub(super) slices_max: u32,
     pub(super) index: u32,
+    /// Whether so much is heard before and after it that what is missing of it can be told.
+    pub(super) is_settled: bool,
     /// No message of the story is older.
     pub(super) starts_at: Micros,
     pub(super) messages: Vec<Produced>,
@@ -62,6 +64,7 @@ impl Story {
             noise: settings.noise,
             slices_max: settings.slices_max,
             index,
+            is_settled: settings.is_settled(index, starts_at),
             starts_at,
             messages: Vec::new(),
             expected: Vec::new(),

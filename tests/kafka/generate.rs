@@ -31,8 +31,7 @@ fn a_generated_fleet_comes_through_kafka_whole() {
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    let consumed = deployment.consume_with(&["--stop-at-end"], &[]).wait();
-    assert!(consumed.success());
+    deployment.drain();
 
     let truth = std::fs::File::open(directory.path().join("fleet/truth.ndjson"));
     let truth = Truth::read(BufReader::new(truth.expect("it is there"))).expect("is a truth");
