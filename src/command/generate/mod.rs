@@ -14,6 +14,7 @@ use super::output::{EngineArgs, OutputArgs, program_name, quoted};
 use super::progress::Progress;
 use super::{Context, Outcome};
 use crate::detection::window;
+use crate::event::{MICROS_PER_DAY, Micros};
 use crate::generate::{
     self, DAYS_MIN, Fleet, Produced, SESSIONS_MIN, SIGNING_KEY_ID, SIGNING_SECRET, Settings, Truth,
 };
@@ -37,7 +38,7 @@ pub(super) use score::score_table;
 ///   tapetrail generate --score fleet/truth.ndjson
 ///
 /// A load for a consumer:
-///   tapetrail generate -b localhost:9092 --rate 5000 --sessions 1000000
+///   tapetrail generate -b localhost:9092 --start 5d --rate 5000 --sessions 1000000
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct GenerateArgs {
@@ -138,6 +139,9 @@ trait Sink {
     fn close(self) -> Result<()>;
 }
 
+/// How long Kafka keeps messages unless told otherwise.
+const RETENTION: Micros = 7 * MICROS_PER_DAY;
+
 const TRUTH: &str = "truth.ndjson";
 const CONFIG: &str = "tapetrail.toml";
 
@@ -163,6 +167,12 @@ pub fn run(args: GenerateArgs, mut context: Context) -> Result<Outcome> {
             context.config.kafka.brokers = brokers;
         }
         let topics = Topics::connect(&context, args.rate)?;
+        if settings.start < context.clock.now() - RETENTION {
+            eprintln!(
+                "note: messages bear the fleet's own times, from {} on; a topic that keeps messages for a week drops them at once\nhint: --start 5d, or retention.ms=-1 on the topics",
+                args.start
+            );
+        }
         tell(Fleet::new(settings), topics, "sending")?
     } else {
         let files = Files::create(directory, args.compress)?;
