@@ -10,7 +10,7 @@
 -- updateLayout and stop have it in the path, an accepted acquire in its answer), sid (query, update, updateLayout and stop have it in
 -- the path, a start answered with 200 in its answer), storage_config (a start names vendor and bucket, itself or in the startParameter
 -- of its acquire; not asked of a start that was rejected as invalid). A call that ended in a transport error is complete with its
--- `error`. One finding per call, however often it was logged. Severity medium for a start, else low.
+-- `error`. One finding per call, however often it was logged or to how many hosts it was mirrored. Severity medium for a start, else low.
 -- """
 -- false_positives = ["calls that are broken on purpose by tests of a client"]
 -- response = """
@@ -117,6 +117,24 @@ faults AS (
         FROM watermarks
         WHERE scope = 'stream'
     ) AS stream ON stream.stream = 'api_calls'
+),
+
+mirrored AS (
+    -- Calls of attempts that were sent to more than one host.
+    SELECT start_id, unnest(event_ids) AS event_id
+    FROM starts
+    WHERE calls > 1
+),
+
+firsts AS (
+    -- Such an attempt is one call: the first that lacks something stands for it.
+    SELECT
+        mirrored.start_id,
+        first_value(faults.event_id ORDER BY faults.requested_at, faults.event_id) AS event_id
+    FROM faults
+    INNER JOIN mirrored ON mirrored.event_id = faults.event_id
+    WHERE faults.lacks_status OR faults.lacks_resource_id OR faults.lacks_sid OR faults.lacks_storage
+    GROUP BY mirrored.start_id
 )
 
 SELECT
@@ -158,6 +176,27 @@ SELECT
     ) AS explanation,
     make_array(event_id) AS evidence,
     event_id AS call_id
-FROM faults
+FROM (
+    SELECT
+        faults.event_id,
+        faults.app_id,
+        faults.operation,
+        faults.cname,
+        faults.uid,
+        faults.sid,
+        faults.requested_at,
+        faults.vendor_name,
+        faults.bucket,
+        faults.caller_service,
+        faults.caller_version,
+        faults.lacks_status,
+        faults.lacks_resource_id,
+        faults.lacks_sid,
+        faults.lacks_storage
+    FROM faults
+    LEFT JOIN mirrored ON mirrored.event_id = faults.event_id
+    LEFT JOIN firsts ON firsts.start_id = mirrored.start_id
+    WHERE mirrored.start_id IS NULL OR firsts.event_id = faults.event_id
+) AS incomplete
 WHERE lacks_status OR lacks_resource_id OR lacks_sid OR lacks_storage
 ORDER BY first_at, app_id, cname, call_id

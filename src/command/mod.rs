@@ -4,10 +4,12 @@ mod check;
 pub mod consume;
 mod demo;
 mod detect;
+mod generate;
 mod import;
 pub mod investigate;
 mod maintain;
 pub mod output;
+mod progress;
 mod replay;
 mod sql;
 mod verify;
@@ -54,6 +56,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Consume(consume::ConsumeArgs),
     Import(import::ImportArgs),
+    Generate(generate::GenerateArgs),
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),
     Investigate(investigate::InvestigateArgs),
@@ -156,6 +159,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args, lake_flag, context),
             Command::Consume(args) => consume::run(args, context),
             Command::Import(args) => import::run(args, context),
+            Command::Generate(args) => generate::run(args, context),
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
             Command::Investigate(args) => runtime()?.block_on(investigate::run(args, &context)),

@@ -239,3 +239,35 @@ pub fn tell_table(batch: &RecordBatch) -> Result<()> {
     renderer.finish()?;
     Ok(())
 }
+
+/// Returns how this program is called from here: as built, it is in no search path.
+pub fn program_name() -> String {
+    let path = std::env::current_exe().unwrap_or_else(|_| "tapetrail".into());
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here)
+        .unwrap_or(&path)
+        .display()
+        .to_string()
+}
+
+/// Returns a text as one word of a shell.
+pub fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_string(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_channel_name_is_one_word_of_a_shell() {
+        assert_eq!(quoted("room_42"), "room_42");
+        assert_eq!(quoted("visit 7"), "'visit 7'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::bodies::{client_request, request_body, start_response, storage_config};
 use super::story::{Channel, MILLI, MINUTE, SECOND, Story, millis, rfc3339};
-use super::twist::Stop;
+use super::twist::{Clocks, Stop};
 use super::world::{Mode, Storage};
 use crate::event::{Micros, Stream};
 
@@ -78,6 +78,11 @@ impl<'a> Start<'a> {
 
     pub(super) fn answered_at(&self) -> Micros {
         self.at + self.takes
+    }
+
+    /// Says whether it is accepted only after a client would have lost patience.
+    fn is_slow(&self) -> bool {
+        self.takes >= 1_200 * MILLI && matches!(self.answer, Answer::Started(_))
     }
 }
 
@@ -160,6 +165,11 @@ pub(super) fn start(story: &mut Story, channel: &Channel, ticket: &Ticket, start
         attempt: start.attempt,
     };
     log(story, channel, call);
+    // A client that waits too long asks another host as well.
+    if start.is_slow() && story.noise_falls(60) {
+        let after = start.at + start.takes - 150 * MILLI;
+        mirror_last(story, channel, ticket, after);
+    }
 }
 
 /// Sends the same call once more to the other host, as a client does that fails over: only the host differs.
@@ -186,8 +196,13 @@ pub(super) fn mirror_last(story: &mut Story, channel: &Channel, ticket: &Ticket,
     logged["response"]["status"] = json!(201);
     logged["response"]["body"] = already;
     let takes = 150 * MILLI;
-    logged["requested_at"] = json!(rfc3339(after));
-    logged["responded_at"] = json!(rfc3339(after + takes));
+    let skew = clock_of(
+        story,
+        channel,
+        logged["caller"]["host"].as_str().unwrap_or_default(),
+    );
+    logged["requested_at"] = json!(rfc3339(after + skew));
+    logged["responded_at"] = json!(rfc3339(after + takes + skew));
     let arrives = after + takes + story.transit();
     story.emit(
         Stream::ApiCalls,
@@ -197,13 +212,19 @@ pub(super) fn mirror_last(story: &mut Story, channel: &Channel, ticket: &Ticket,
     );
 }
 
-/// Changes what the log has of the last call, as a logger does that loses something.
-pub(super) fn edit_last(story: &mut Story, edit: impl FnOnce(&mut Value)) {
-    let last = story.messages.last_mut().expect("a call was sent");
-    let text = last.value.as_deref().expect("a call has a value");
-    let mut logged: Value = serde_json::from_slice(text).expect("what was emitted is JSON");
-    edit(&mut logged);
-    last.value = Some(logged.to_string().into_bytes());
+/// Changes what the log has of the last call, its mirror included, as a logger does that loses something.
+pub(super) fn edit_last(story: &mut Story, edit: impl Fn(&mut Value)) {
+    let mut trace_id = None;
+    for message in story.messages.iter_mut().rev() {
+        let text = message.value.as_deref().expect("a call has a value");
+        let mut logged: Value = serde_json::from_slice(text).expect("what was emitted is JSON");
+        let of = logged["caller"]["trace_id"].clone();
+        if *trace_id.get_or_insert_with(|| of.clone()) != of {
+            break;
+        }
+        edit(&mut logged);
+        message.value = Some(logged.to_string().into_bytes());
+    }
 }
 
 /// Updates a running session with this storage: same place and other keys, if that is where it records.
@@ -390,9 +411,23 @@ fn session_call(
     log(story, channel, call);
 }
 
+/// How far the clock of a caller's host is from the right time. Where calls race, the hosts of a story share most of
+/// it, so that their log has the order in which they were sent.
+fn clock_of(story: &Story, channel: &Channel, host: &str) -> Micros {
+    match story.twist.clocks {
+        Clocks::Apart => story.skew(host, 950 * MILLI),
+        Clocks::Close => {
+            let shared = format!("{} {}", channel.app.service, story.index);
+            story.skew(&shared, 900 * MILLI) + story.skew(host, 40 * MILLI)
+        }
+    }
+}
+
 /// Writes the call as its caller's log has it.
 fn log(story: &mut Story, channel: &Channel, call: Call<'_>) {
     let app = channel.app;
+    let host = format!("{}-{}", app.service, story.between(1, 4));
+    let skew = clock_of(story, channel, &host);
     let path = format!("/v1/apps/{}/cloud_recording{}", app.id, call.path);
     // One log in the fleet keeps the path alone, and then says the app beside it.
     let url = match app.uid_as_number {
@@ -412,15 +447,15 @@ fn log(story: &mut Story, channel: &Channel, call: Call<'_>) {
         )),
     };
     let responded_at = match call.response {
-        Some(_) => json!(rfc3339(call.at + call.takes)),
+        Some(_) => json!(rfc3339(call.at + call.takes + skew)),
         None => Value::Null,
     };
     let response = call.response.map_or(Value::Null, |(status, body)| {
         json!({"status": status, "headers": {"content-type": "application/json"}, "body": as_logged(body)})
     });
     let requested_at = match app.bodies_as_text {
-        true => json!(millis(call.at)),
-        false => json!(rfc3339(call.at)),
+        true => json!(millis(call.at + skew)),
+        false => json!(rfc3339(call.at + skew)),
     };
     let mut logged = json!({
         "event_id": story.hex(32),
@@ -435,7 +470,7 @@ fn log(story: &mut Story, channel: &Channel, call: Call<'_>) {
         "response": response,
         "error": error,
         "caller": {
-            "service": app.service, "host": format!("{}-{}", app.service, story.between(1, 4)),
+            "service": app.service, "host": host,
             "ip": format!("198.51.100.{}", story.between(1, 254)), "region": app.caller_region,
             "environment": story.twist.environment, "version": "4.12.0", "trace_id": call.trace_id, "attempt": call.attempt,
         },

@@ -41,6 +41,9 @@ pub(super) fn start_response(
 
 /// The story's `fileNamePrefix`: the same for all its starts, even around midnight.
 pub(super) fn prefix(story: &Story, channel: &Channel) -> Vec<String> {
+    if let Some(path) = story.twist.path {
+        return path.split('/').map(str::to_string).collect();
+    }
     let first = channel.app.prefix.map(str::to_string);
     first
         .into_iter()

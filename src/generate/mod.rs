@@ -2,8 +2,11 @@
 //! and the truth about them.
 //!
 //! Pure and seeded: the same [`Settings`] give the same bytes on every machine. Messages come in the order of
-//! their arrival, as the formats of the domain have them, not as a decoder would like them. Slices are thinned
-//! to a few a session; everything else happens as often as it does in life.
+//! their arrival, as the formats of the domain have them, not as a decoder would like them. Unless the settings
+//! say otherwise, slices are thinned to a few a session; everything else happens as often as it does in life.
+//!
+//! A story is told whole and its messages wait for their turn: what is held in memory is what is under way at one
+//! time, however large the fleet.
 
 mod world;
 mod twist;
@@ -24,19 +27,19 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::event::{MICROS_PER_DAY, MICROS_PER_SECOND, Micros, Stream};
-use story::Story;
+use story::{HOUR, MINUTE, Story};
 use world::Mode;
 
-pub use score::{Found, Score};
+pub use score::{Found, Mistake, MistakeKind, NotJudgedSessions, Score, Scoring};
 pub use session_records::mapping;
-pub use truth::{ExpectedFinding, NearMiss, NotJudged, Truth};
+pub use truth::{ExpectedFinding, Made, NearMiss, NotJudged, Stated, Truth};
 pub use webhooks::{SIGNING_KEY_ID, SIGNING_SECRET};
 
 /// Every planted credential contains this, so that a search of what was written finds one that came through.
 pub const SECRET_MARK: &str = "FAKE-SECRET-";
 
 /// The detections that [`Truth`] is complete for: what they find beyond it is wrong.
-pub const JUDGED: &[&str] = &[
+pub const JUDGED: [&str; 23] = [
     "conflicting_starts",
     "failed_then_switched",
     "vendor_mismatch",
@@ -72,12 +75,16 @@ const LEAD: usize = 2 * world::APPS.len();
 /// Larger fleets tell every plot about once in so many stories.
 const SESSIONS_PER_ROUND: u32 = 2_500;
 
-/// Sessions spread over this long; faults lie in the first part of it.
-const SPREAD: Micros = 4 * MICROS_PER_DAY;
+/// Shorter fleets have no time for faults before the quiet end.
+pub const DAYS_MIN: u32 = 3;
 
-/// The last fault starts before this share of the stories. The rest keeps every partition and bucket alive for
-/// over 24 hours more: nothing may be called missing before their watermarks have passed the deadline.
-const FAULTY_PERCENT: u32 = 60;
+/// Faults end so long before the last session starts. Until then every partition and bucket is heard of for over
+/// 24 hours more: nothing may be called missing before their watermarks have passed the deadline.
+const QUIET: Micros = 38 * HOUR + 24 * MINUTE;
+
+/// What is still due when the fleet ends is told between these times before its end: past the first deadline of
+/// an upload and long before the last.
+const TAIL: (Micros, Micros) = (12 * HOUR, 8 * HOUR);
 
 /// What fleet to make.
 #[derive(Debug, Clone)]
@@ -87,6 +94,12 @@ pub struct Settings {
     pub seed: u64,
     /// When the first call starts.
     pub start: Micros,
+    /// Sessions start over so many days; faults lie in the first part of them.
+    pub days: u32,
+    /// How much of what streams do to messages happens to these, in percent of a bad day.
+    pub noise: u8,
+    /// A track has at most so many slices; the service makes one every 15 seconds.
+    pub slices_max: u32,
 }
 
 impl Default for Settings {
@@ -96,6 +109,9 @@ impl Default for Settings {
             seed: 7,
             // 2026-09-01T00:00:00Z: fixed, so that a demo gives the same lake today and tomorrow.
             start: 1_788_220_800 * MICROS_PER_SECOND,
+            days: 4,
+            noise: 25,
+            slices_max: 3,
         }
     }
 }
@@ -116,6 +132,8 @@ pub struct Fleet {
     settings: Settings,
     /// The faults and the near-misses.
     plots: Vec<Plot>,
+    /// What is not over when the fleet ends.
+    tail: Vec<Plot>,
     /// The next story to tell.
     next: u32,
     /// Messages told, not yet given, least arrival first; ties keep the order of telling.
@@ -130,16 +148,19 @@ struct Waiting {
 }
 
 impl Fleet {
-    /// Refuses nothing: fewer sessions than [`SESSIONS_MIN`] are raised to it.
+    /// Refuses nothing: fewer sessions than [`SESSIONS_MIN`], or days than [`DAYS_MIN`], are raised to it.
     pub fn new(settings: Settings) -> Self {
         let settings = Settings {
             sessions: settings.sessions.max(SESSIONS_MIN),
+            days: settings.days.max(DAYS_MIN),
+            noise: settings.noise.min(100),
             ..settings
         };
         Fleet {
             truth: Truth::new(&settings),
             settings,
             plots: fault::plots().chain(near_miss::plots()).collect(),
+            tail: fault::tail_plots().collect(),
             next: 0,
             waiting: BinaryHeap::new(),
             told: 0,
@@ -157,14 +178,14 @@ impl Fleet {
     }
 
     fn story_starts_at(&self, index: u32) -> Micros {
-        let spacing = SPREAD / i64::from(self.settings.sessions);
+        let spacing = self.settings.spread() / i64::from(self.settings.sessions);
         self.settings.start + spacing * i64::from(index)
     }
 
     fn tell_next(&mut self) {
         let index = self.next;
         self.next += 1;
-        let turn = turn(index, self.settings.sessions, self.plots.len());
+        let turn = turn(&self.settings, index, self.plots.len(), self.tail.len());
         let mut story = Story::new(&self.settings, index, self.story_starts_at(index));
         match turn {
             Turn::Ordinary => session::ordinary(&mut story),
@@ -172,6 +193,10 @@ impl Fleet {
                 // Over four rounds every plot is told in every mode, whatever the seed.
                 story.mode_turn = number + round + self.settings.seed as usize % Mode::ALL.len();
                 self.plots[number].1(&mut story);
+            }
+            Turn::Tail { number, round } => {
+                story.mode_turn = round;
+                self.tail[number].1(&mut story);
             }
         }
         noise::add(&mut story);
@@ -181,6 +206,25 @@ impl Fleet {
             self.told += 1;
             self.waiting.push(Reverse(Waiting { order, message }));
         }
+    }
+}
+
+impl Settings {
+    /// Returns how long sessions start for.
+    fn spread(&self) -> Micros {
+        Micros::from(self.days) * MICROS_PER_DAY
+    }
+
+    /// Says whether a story lies neither at the very beginning nor near the end.
+    fn is_settled(&self, index: u32, starts_at: Micros) -> bool {
+        index as usize >= LEAD && starts_at < self.start + self.spread() - TAIL.0
+    }
+
+    /// Returns the index of the first story that starts so long before the end.
+    fn index_before_end(&self, before: Micros) -> usize {
+        let stories = i128::from(self.sessions);
+        let told = stories * i128::from(self.spread() - before) / i128::from(self.spread());
+        usize::try_from(told).expect("less than there are stories")
     }
 }
 
@@ -206,14 +250,28 @@ type Plot = (&'static str, fn(&mut Story));
 enum Turn {
     Ordinary,
     Plot { number: usize, round: usize },
+    Tail { number: usize, round: usize },
 }
 
 /// Says what happens in a story: in the faulty part, plots come round at a fixed pace.
-fn turn(index: u32, sessions: u32, plots: usize) -> Turn {
-    let rounds = (sessions / SESSIONS_PER_ROUND).max(1) as usize;
-    let faulty = (sessions * FAULTY_PERCENT / 100) as usize - LEAD;
+fn turn(settings: &Settings, index: u32, plots: usize, tail: usize) -> Turn {
+    let index = index as usize;
+    let tail_from = settings.index_before_end(TAIL.0);
+    if let Some(number) = index.checked_sub(tail_from) {
+        let room = settings.index_before_end(TAIL.1) - tail_from;
+        let pace = (room / (tail * Mode::ALL.len())).max(1);
+        return match number / pace {
+            told if number % pace == 0 && told < tail * Mode::ALL.len() => Turn::Tail {
+                number: told % tail,
+                round: told / tail,
+            },
+            _ => Turn::Ordinary,
+        };
+    }
+    let rounds = (settings.sessions / SESSIONS_PER_ROUND).max(1) as usize;
+    let faulty = settings.index_before_end(QUIET) - LEAD;
     let pace = (faulty / (plots * rounds)).max(1);
-    let Some(index) = (index as usize).checked_sub(LEAD) else {
+    let Some(index) = index.checked_sub(LEAD) else {
         return Turn::Ordinary;
     };
     if index % pace != pace - 1 || index / pace >= plots * rounds {

@@ -1,14 +1,15 @@
-//! Planted against found: which faults were seen, and which findings have no fault behind them.
+//! Planted against found: which faults were seen, which were seen as something else, and which findings have no
+//! fault behind them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
 
-use super::truth::{ExpectedFinding, Truth};
+use super::truth::{ExpectedFinding, Stated, Truth};
 
 /// What of a finding tells which fault it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     pub detection: String,
     pub variant: Option<String>,
@@ -21,18 +22,74 @@ pub struct Found {
     pub explanation: String,
 }
 
-/// How one detection did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Score<'t> {
-    pub detection: &'t str,
+/// How one detection did, or one variant of it.
+///
+/// A finding is right when it is the only one about a planted fault and says the variant, vendors and cause that
+/// were planted; only these count towards recall and precision.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Score {
+    pub detection: String,
+    /// None for the detection as a whole.
+    pub variant: Option<String>,
     pub planted: usize,
     pub found: usize,
-    /// Planted and not found.
-    pub missed: Vec<&'t ExpectedFinding>,
-    /// Found and not planted, or found once more than planted.
-    pub extra: Vec<Found>,
-    /// Found, with another variant, vendor or cause than planted: what was planted, and the difference.
-    pub differing: Vec<(&'t ExpectedFinding, String)>,
+    pub right: usize,
+    pub missed: usize,
+    /// About a planted fault, with another variant, vendor or cause than planted.
+    pub differing: usize,
+    /// About a planted fault that another finding tells already.
+    pub duplicate: usize,
+    /// About nothing that was planted.
+    pub spurious: usize,
+}
+
+/// Sessions that a detection could not judge: detection and sid.
+pub type NotJudgedSessions = BTreeSet<(String, String)>;
+
+/// All scores, and all that is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scoring {
+    /// Each detection as a whole, followed by its variants.
+    pub scores: Vec<Score>,
+    pub mistakes: Vec<Mistake>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MistakeKind {
+    Missed,
+    Differing,
+    Duplicate,
+    Spurious,
+    /// No verdict is possible about a session, and `not_judged` does not say so.
+    Unsaid,
+}
+
+/// One fault that was not seen as it was planted, or one finding too many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub kind: MistakeKind,
+    pub detection: String,
+    /// As planted, or as found where nothing was.
+    pub variant: Option<String>,
+    /// The plot, or the near-miss that was taken for a fault; empty where neither is known.
+    pub case: String,
+    pub app_id: String,
+    pub cname: String,
+    pub sids: Vec<String>,
+    /// How it differs, or what the finding says.
+    pub what: String,
+}
+
+impl MistakeKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MistakeKind::Missed => "missed",
+            MistakeKind::Differing => "differing",
+            MistakeKind::Duplicate => "duplicate",
+            MistakeKind::Spurious => "spurious",
+            MistakeKind::Unsaid => "unsaid",
+        }
+    }
 }
 
 impl Found {
@@ -72,199 +129,289 @@ impl Found {
             .collect()
     }
 
-    /// Says whether this is about the planted fault: same detection, same channel, a session in common.
-    fn is_about(&self, planted: &ExpectedFinding) -> bool {
-        let sids: BTreeSet<&String> = self.sids.iter().collect();
-        self.detection == planted.detection
-            && self.app_id == planted.app_id
-            && self.cname == planted.cname
-            && (self.sids.is_empty() || planted.sids.iter().any(|sid| sids.contains(sid)))
+    /// Reads the sessions of the table of what could not be judged.
+    pub fn not_judged_from_rows(rows: &RecordBatch) -> NotJudgedSessions {
+        let texts = |name: &str| rows[name].as_string::<i32>().iter();
+        let owned = |text: Option<&str>| text.unwrap_or_default().to_string();
+        texts("detection")
+            .zip(texts("sid"))
+            .map(|(detection, sid)| (owned(detection), owned(sid)))
+            .collect()
     }
 
-    fn difference(&self, planted: &ExpectedFinding) -> Option<String> {
-        let told = [
-            ("variant", self.variant.as_deref(), planted.variant),
+    /// Says whether this is about the planted fault: same channel, and a session in common where both name some.
+    /// What the truth leaves out it does not ask for.
+    fn is_about(&self, planted: &ExpectedFinding) -> bool {
+        let is_asked = |asked: &str, is: &str| asked.is_empty() || asked == is;
+        is_asked(&planted.app_id, &self.app_id)
+            && is_asked(&planted.cname, &self.cname)
+            && (self.sids.is_empty()
+                || planted.sids.is_empty()
+                || self.sids.iter().any(|sid| planted.sids.contains(sid)))
+    }
+
+    fn has_sids_of(&self, planted: &ExpectedFinding) -> bool {
+        let own: BTreeSet<&String> = self.sids.iter().collect();
+        own == planted.sids.iter().collect()
+    }
+
+    /// Returns what is said otherwise than planted; empty where all is right.
+    fn difference(&self, planted: &ExpectedFinding) -> String {
+        let told: [(&str, &Option<String>, &Stated); 4] = [
+            ("variant", &self.variant, &planted.variant),
             (
                 "expected_vendor",
-                self.expected_vendor.as_deref(),
-                planted.expected_vendor,
+                &self.expected_vendor,
+                &planted.expected_vendor,
             ),
-            (
-                "actual_vendor",
-                self.actual_vendor.as_deref(),
-                planted.actual_vendor,
-            ),
-            (
-                "root_cause",
-                self.root_cause.as_deref(),
-                Some(planted.root_cause),
-            ),
+            ("actual_vendor", &self.actual_vendor, &planted.actual_vendor),
+            ("root_cause", &self.root_cause, &planted.root_cause),
         ];
-        let differences: Vec<String> = told
-            .into_iter()
-            .filter(|(column, found, planted)| {
-                found != planted && (*column != "variant" || planted.is_some())
+        let differences = told.into_iter().filter_map(|(column, found, stated)| {
+            let stated = stated.as_ref()?;
+            (found != stated).then(|| {
+                let or_null = |text: &Option<String>| text.clone().unwrap_or("null".to_string());
+                format!("{column} {} instead of {}", or_null(found), or_null(stated))
             })
-            .map(|(column, found, planted)| {
-                format!(
-                    "{column} {} instead of {}",
-                    found.unwrap_or("null"),
-                    planted.unwrap_or("null")
-                )
-            })
-            .collect();
-        (!differences.is_empty()).then(|| differences.join(", "))
+        });
+        differences.collect::<Vec<_>>().join(", ")
     }
 }
 
-impl Score<'_> {
-    /// Returns the share of the planted faults that were found, in percent.
-    pub fn recall_percent(&self) -> f64 {
-        percent(self.planted - self.missed.len(), self.planted)
+impl Score {
+    /// Returns the share of the planted faults that were found as planted.
+    pub fn recall(&self) -> f64 {
+        share(self.right, self.planted)
     }
 
-    /// Returns the share of the findings that have a fault behind them, in percent.
-    pub fn precision_percent(&self) -> f64 {
-        percent(self.found - self.extra.len(), self.found)
-    }
-
-    pub fn is_perfect(&self) -> bool {
-        self.missed.is_empty() && self.extra.is_empty() && self.differing.is_empty()
+    /// Returns the share of the findings that are right.
+    pub fn precision(&self) -> f64 {
+        share(self.right, self.found)
     }
 }
 
-fn percent(part: usize, whole: usize) -> f64 {
+fn share(part: usize, whole: usize) -> f64 {
     match whole {
-        0 => 100.0,
-        whole => part as f64 * 100.0 / whole as f64,
+        0 => 1.0,
+        whole => part as f64 / whole as f64,
+    }
+}
+
+impl Scoring {
+    pub fn is_perfect(&self) -> bool {
+        self.mistakes.is_empty()
+    }
+
+    /// Returns the scores of the detections as wholes.
+    pub fn totals(&self) -> impl Iterator<Item = &Score> {
+        self.scores.iter().filter(|score| score.variant.is_none())
+    }
+}
+
+/// What was planted for one detection and what it found, being matched.
+struct Match<'t> {
+    planted: Vec<&'t ExpectedFinding>,
+    found: Vec<&'t Found>,
+    /// For each planted fault the finding about it.
+    by: Vec<Option<usize>>,
+    /// Findings that are about a fault by now.
+    taken: Vec<bool>,
+}
+
+impl<'t> Match<'t> {
+    fn new(planted: Vec<&'t ExpectedFinding>, found: Vec<&'t Found>) -> Self {
+        let mut matched = Match {
+            by: vec![None; planted.len()],
+            taken: vec![false; found.len()],
+            planted,
+            found,
+        };
+        // The best pairs first, so that two faults of one channel do not take each other's findings.
+        matched.pair(|found, planted| {
+            found.has_sids_of(planted) && found.difference(planted).is_empty()
+        });
+        matched.pair(|found, planted| found.difference(planted).is_empty());
+        matched.pair(Found::has_sids_of);
+        matched.pair(|_, _| true);
+        matched
+    }
+
+    fn pair(&mut self, fits: impl Fn(&Found, &ExpectedFinding) -> bool) {
+        let mut channels: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, found) in self.found.iter().enumerate() {
+            channels.entry(&found.cname).or_default().push(index);
+        }
+        let all: Vec<usize> = (0..self.found.len()).collect();
+        for (number, planted) in self.planted.iter().enumerate() {
+            if self.by[number].is_some() {
+                continue;
+            }
+            let near = match planted.cname.is_empty() {
+                true => Some(&all),
+                false => channels.get(planted.cname.as_str()),
+            };
+            let best = near.into_iter().flatten().copied().find(|&index| {
+                let found = self.found[index];
+                !self.taken[index] && found.is_about(planted) && fits(found, planted)
+            });
+            if let Some(index) = best {
+                self.by[number] = Some(index);
+                self.taken[index] = true;
+            }
+        }
     }
 }
 
 impl Truth {
-    /// Compares the findings of the judged detections with what was planted, one score a detection.
-    pub fn score(&self, found: &[Found]) -> Vec<Score<'_>> {
-        self.judged
+    /// Compares what was found with what was planted. `all` names the detections that count where the truth does not say
+    /// which it is complete for.
+    pub fn score(&self, found: &[Found], not_judged: &NotJudgedSessions, all: &[&str]) -> Scoring {
+        let judged = self.fleet.judged.iter().map(String::as_str);
+        let judged: BTreeSet<&str> = match self.fleet.judged.is_empty() {
+            true => all.iter().copied().collect(),
+            false => judged.collect(),
+        };
+        let mut scoring = Scoring::default();
+        for detection in &judged {
+            self.score_of(detection, found, &mut scoring);
+        }
+        let unsaid = self
+            .not_judged
             .iter()
-            .map(|detection| self.score_of(detection, found))
-            .collect()
+            .filter(|must| !not_judged.contains(&(must.detection.clone(), must.sid.clone())));
+        scoring.mistakes.extend(unsaid.map(|must| Mistake {
+            kind: MistakeKind::Unsaid,
+            detection: must.detection.clone(),
+            variant: None,
+            case: must.case.clone(),
+            app_id: must.app_id.clone(),
+            cname: must.cname.clone(),
+            sids: vec![must.sid.clone()],
+            what: "no verdict is possible, and `not_judged` does not say so".to_string(),
+        }));
+        scoring.mistakes.sort_by_key(|mistake| mistake.kind);
+        scoring
     }
 
-    fn score_of<'t>(&'t self, detection: &'t str, found: &[Found]) -> Score<'t> {
-        let mut extra: Vec<Found> = found
-            .iter()
-            .filter(|found| found.detection == detection)
-            .cloned()
-            .collect();
-        let mut score = Score {
-            detection,
-            planted: 0,
-            found: extra.len(),
-            missed: Vec::new(),
-            extra: Vec::new(),
-            differing: Vec::new(),
-        };
-        for planted in self
-            .expected
-            .iter()
-            .filter(|planted| planted.detection == detection)
-        {
-            score.planted += 1;
-            match extra.iter().position(|found| found.is_about(planted)) {
-                None => score.missed.push(planted),
-                Some(position) => {
-                    if let Some(difference) = extra.remove(position).difference(planted) {
-                        score.differing.push((planted, difference));
-                    }
-                }
+    fn score_of(&self, detection: &str, found: &[Found], scoring: &mut Scoring) {
+        let planted = self.expected.iter();
+        let found = found.iter();
+        let matched = Match::new(
+            planted
+                .filter(|planted| planted.detection == detection)
+                .collect(),
+            found.filter(|found| found.detection == detection).collect(),
+        );
+        let mut tally = Tally::new(detection);
+        for (planted, by) in matched.planted.iter().zip(&matched.by) {
+            let variant = planted.variant.clone().flatten();
+            tally.count(&variant, |score| score.planted += 1);
+            let Some(found) = by.map(|index| matched.found[index]) else {
+                tally.count(&variant, |score| score.missed += 1);
+                scoring.mistakes.push(missed(planted));
+                continue;
+            };
+            let difference = found.difference(planted);
+            if difference.is_empty() {
+                tally.count(&found.variant, |score| score.right += 1);
+            } else {
+                tally.count(&variant, |score| score.differing += 1);
+                scoring.mistakes.push(Mistake {
+                    kind: MistakeKind::Differing,
+                    what: difference,
+                    ..missed(planted)
+                });
             }
         }
-        score.extra = extra;
-        score
+        for (found, taken) in matched.found.iter().zip(&matched.taken) {
+            tally.count(&found.variant, |score| score.found += 1);
+            if !taken {
+                let about = matched
+                    .planted
+                    .iter()
+                    .find(|planted| found.is_about(planted));
+                let mistake = self.too_many(found, about.copied());
+                tally.count(&found.variant, |score| match mistake.kind {
+                    MistakeKind::Duplicate => score.duplicate += 1,
+                    _ => score.spurious += 1,
+                });
+                scoring.mistakes.push(mistake);
+            }
+        }
+        scoring.scores.extend(tally.into_scores());
+    }
+
+    fn too_many(&self, found: &Found, about: Option<&ExpectedFinding>) -> Mistake {
+        let near_miss = self
+            .near_misses
+            .iter()
+            .find(|near_miss| near_miss.app_id == found.app_id && near_miss.cname == found.cname);
+        let (kind, case) = match (about, near_miss) {
+            (Some(planted), _) => (MistakeKind::Duplicate, planted.case.clone()),
+            (None, Some(near_miss)) => (MistakeKind::Spurious, near_miss.case.clone()),
+            (None, None) => (MistakeKind::Spurious, String::new()),
+        };
+        Mistake {
+            kind,
+            detection: found.detection.clone(),
+            variant: found.variant.clone(),
+            case,
+            app_id: found.app_id.clone(),
+            cname: found.cname.clone(),
+            sids: found.sids.clone(),
+            what: found.explanation.clone(),
+        }
+    }
+}
+
+fn missed(planted: &ExpectedFinding) -> Mistake {
+    Mistake {
+        kind: MistakeKind::Missed,
+        detection: planted.detection.clone(),
+        variant: planted.variant.clone().flatten(),
+        case: planted.case.clone(),
+        app_id: planted.app_id.clone(),
+        cname: planted.cname.clone(),
+        sids: planted.sids.clone(),
+        what: String::new(),
+    }
+}
+
+/// Counts for a detection and for each of its variants.
+struct Tally {
+    whole: Score,
+    variants: BTreeMap<String, Score>,
+}
+
+impl Tally {
+    fn new(detection: &str) -> Self {
+        Tally {
+            whole: Score {
+                detection: detection.to_string(),
+                ..Score::default()
+            },
+            variants: BTreeMap::new(),
+        }
+    }
+
+    fn count(&mut self, variant: &Option<String>, add: impl Fn(&mut Score)) {
+        add(&mut self.whole);
+        if let Some(variant) = variant {
+            add(self
+                .variants
+                .entry(variant.clone())
+                .or_insert_with(|| Score {
+                    detection: self.whole.detection.clone(),
+                    variant: Some(variant.clone()),
+                    ..Score::default()
+                }));
+        }
+    }
+
+    fn into_scores(self) -> impl Iterator<Item = Score> {
+        [self.whole].into_iter().chain(self.variants.into_values())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::generate::{Fleet, SESSIONS_MIN, Settings};
-
-    fn truth() -> Truth {
-        let mut fleet = Fleet::new(Settings {
-            sessions: SESSIONS_MIN,
-            ..Settings::default()
-        });
-        fleet.by_ref().for_each(drop);
-        fleet.into_truth()
-    }
-
-    fn as_found(planted: &ExpectedFinding) -> Found {
-        Found {
-            detection: planted.detection.to_string(),
-            variant: planted.variant.map(str::to_string),
-            app_id: planted.app_id.to_string(),
-            cname: planted.cname.clone(),
-            sids: planted.sids.clone(),
-            expected_vendor: planted.expected_vendor.map(str::to_string),
-            actual_vendor: planted.actual_vendor.map(str::to_string),
-            root_cause: Some(planted.root_cause.to_string()),
-            explanation: String::new(),
-        }
-    }
-
-    #[test]
-    fn all_that_was_planted_and_no_more_is_perfect() {
-        let truth = truth();
-        let found: Vec<Found> = truth.expected.iter().map(as_found).collect();
-        let scores = truth.score(&found);
-        assert!(scores.iter().all(Score::is_perfect));
-        assert_eq!(
-            scores.iter().map(|score| score.planted).sum::<usize>(),
-            truth.expected.len()
-        );
-    }
-
-    #[test]
-    fn a_missed_fault_lowers_recall_and_a_second_finding_of_one_fault_precision() {
-        let truth = truth();
-        let mut found: Vec<Found> = truth.expected.iter().map(as_found).collect();
-        let detection = found[0].detection.clone();
-        found.remove(0);
-        let again = found
-            .iter()
-            .find(|found| found.detection == detection)
-            .expect("another one")
-            .clone();
-        found.push(again.clone());
-        let scores = truth.score(&found);
-        let score = scores
-            .iter()
-            .find(|score| score.detection == detection)
-            .expect("judged");
-        assert_eq!((score.missed.len(), &score.extra), (1, &vec![again]));
-        assert!(score.recall_percent() < 100.0 && score.precision_percent() < 100.0);
-    }
-
-    #[test]
-    fn a_finding_with_another_cause_is_told_apart() {
-        let truth = truth();
-        let mut found: Vec<Found> = truth.expected.iter().map(as_found).collect();
-        found[0].root_cause = Some("service".to_string());
-        let scores = truth.score(&found);
-        let differing: Vec<_> = scores.iter().flat_map(|score| &score.differing).collect();
-        assert_eq!(differing.len(), 1);
-        assert!(differing[0].1.starts_with("root_cause service instead of"));
-    }
-
-    #[test]
-    fn what_is_not_judged_counts_nowhere() {
-        let truth = truth();
-        let mut stranger = as_found(&truth.expected[0]);
-        stranger.detection = "of_our_own".to_string();
-        assert!(
-            truth
-                .score(&[stranger])
-                .iter()
-                .all(|score| score.found == 0)
-        );
-    }
-}
+mod tests;

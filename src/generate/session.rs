@@ -5,7 +5,8 @@ use super::bodies::prefix;
 use super::session_records::{self, Change, Row};
 use super::storage_events::{Change as ObjectChange, Object, announce};
 use super::story::{Channel, MILLI, MINUTE, SECOND, Story, digits17};
-use super::twist::Twist;
+use super::truth::Planted;
+use super::twist::{Clocks, Twist};
 use super::webhooks::{self, Lifecycle};
 use super::world::{Mode, Storage};
 use crate::event::Micros;
@@ -20,6 +21,7 @@ pub(super) enum Files {
 }
 
 /// A session that was accepted.
+#[derive(Clone, Copy)]
 pub(super) struct Session<'a> {
     pub(super) channel: &'a Channel,
     pub(super) ticket: &'a Ticket,
@@ -39,11 +41,18 @@ pub(super) struct Ended {
     pub(super) index_key: String,
 }
 
-/// A recording as nearly all are.
+/// A recording as nearly all are. On a bad day one of its callbacks gets lost on the way.
 pub(super) fn ordinary(story: &mut Story) {
     let channel = story.channel(story.app());
     let storage = channel.app.home;
-    single(story, &channel, storage, storage, Files::Arrive);
+    story.twist.clocks = Clocks::Apart;
+    story.twist.loses_one = story.is_settled && story.noise_falls(10);
+    let sid = single(story, &channel, storage, storage, Files::Arrive);
+    if story.twist.loses_one {
+        let case = "callback_lost";
+        let planted = Planted::new(case, &channel, &[&sid], storage, storage, "unknown");
+        planted.expect(story, "webhook_hygiene", Some("gap"));
+    }
 }
 
 /// One start, accepted to `storage`; the customer's row says `believed`. Returns the session id.
@@ -157,9 +166,22 @@ pub(super) fn duration(story: &mut Story) -> Micros {
 
 /// Tells a session's queries, stop, callbacks and files.
 pub(super) fn run(story: &mut Story, session: &Session<'_>) -> Ended {
+    run_with_files(story, session, session.storage)
+}
+
+/// The same with the files at another place than the session was sent to.
+pub(super) fn run_with_files(
+    story: &mut Story,
+    session: &Session<'_>,
+    storage: &'static Storage,
+) -> Ended {
     let soon = session.until + story.span(20 * SECOND, 150 * SECOND);
     let uploaded_at = soon + story.twist.upload_takes;
-    let index_key = upload(story, session, uploaded_at);
+    let there = Session {
+        storage,
+        ..*session
+    };
+    let index_key = upload(story, &there, uploaded_at);
     // Callbacks and responses name files with their prefix, but for web pages.
     let index = match session.channel.app.mode {
         Mode::Web => index_key.rsplit('/').next().unwrap_or(&index_key),
@@ -173,8 +195,13 @@ pub(super) fn run(story: &mut Story, session: &Session<'_>) -> Ended {
         until,
         ..
     } = session;
-    for after in [6 * SECOND, 95 * SECOND] {
-        api_calls::query(story, channel, ticket, sid, index, from + after);
+    let first = [6 * SECOND, 95 * SECOND];
+    // Two minutes apart from then on, unless told briefly (API facts, section 7).
+    let more = (2..Micros::from(story.slices_max) / 8).map(|number| number * 2 * MINUTE);
+    for after in first.into_iter().chain(more) {
+        if after < until - from {
+            api_calls::query(story, channel, ticket, sid, index, from + after);
+        }
     }
     api_calls::stop(story, channel, ticket, sid, index, until - 800 * MILLI);
     webhooks::tell(
@@ -227,18 +254,11 @@ pub(super) fn upload(story: &mut Story, session: &Session<'_>, uploaded_at: Micr
     let stem = format!("{folder}{}_{}", session.sid, session.channel.cname);
     let backup_stem = format!("{folder}bak0_{}_{}", session.sid, session.channel.cname);
     let mut first_index = None;
+    let slices = slice_starts(story, session);
     for track in tracks(session.channel.app.mode) {
         let index = format!("{stem}{}.m3u8", track.index);
-        let middle = session.from + (session.until - session.from) / 2;
         let closing = session.until + 5 * SECOND;
-        for (number, slice_from) in [
-            session.from + 5 * SECOND,
-            middle,
-            session.until - 12 * SECOND,
-        ]
-        .into_iter()
-        .enumerate()
-        {
+        for (number, &slice_from) in slices.iter().enumerate() {
             let stem = match story.twist.fails_over_at {
                 Some(at) if slice_from >= at => &backup_stem,
                 _ => &stem,
@@ -255,7 +275,7 @@ pub(super) fn upload(story: &mut Story, session: &Session<'_>, uploaded_at: Micr
                 write_object(story, session, &name, size, written_at);
             }
             // The index is written anew as slices come, the last time when all is there.
-            let index_at = if number == 2 {
+            let index_at = if number + 1 == slices.len() {
                 uploaded_at
             } else {
                 written_at + SECOND
@@ -268,6 +288,21 @@ pub(super) fn upload(story: &mut Story, session: &Session<'_>, uploaded_at: Micr
         first_index.get_or_insert(index);
     }
     first_index.expect("every mode records a track")
+}
+
+/// How long one slice is (API facts, section 8).
+const SLICE: Micros = 15 * SECOND;
+
+/// When the slices of a track begin: one after the other, or some of them, evenly spread, where the settings allow
+/// fewer.
+fn slice_starts(story: &Story, session: &Session<'_>) -> Vec<Micros> {
+    let (first, last) = (session.from + 5 * SECOND, session.until - 12 * SECOND);
+    let all = (last - first) / SLICE + 1;
+    let told = all.clamp(2, i64::from(story.slices_max.max(2)));
+    (0..told)
+        .map(|number| first + (last - first) * number / (told - 1))
+        .map(|at| at / MILLI * MILLI)
+        .collect()
 }
 
 fn write_object(story: &mut Story, session: &Session<'_>, key: &str, size: i64, at: Micros) {
@@ -296,7 +331,7 @@ pub(super) fn folder(story: &Story, channel: &Channel) -> String {
 }
 
 /// Writes one more file of a session.
-pub(super) fn write_file(story: &mut Story, storage: &'static Storage, key: &str, at: Micros) {
+pub(super) fn write_file(story: &mut Story, storage: &Storage, key: &str, at: Micros) {
     let object = Object {
         storage,
         key,

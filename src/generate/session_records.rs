@@ -22,6 +22,8 @@ pub(super) struct Row {
     prefix: String,
     /// Where the customer has the name of the bucket from something else.
     bucket: Option<&'static str>,
+    /// The same of its region.
+    region: Option<&'static str>,
     status: &'static str,
 }
 
@@ -69,6 +71,7 @@ impl Row {
             key: None,
             prefix: prefix.to_string(),
             bucket: None,
+            region: None,
             status: "starting",
         }
     }
@@ -85,6 +88,10 @@ impl Row {
 
     pub(super) fn in_bucket(&mut self, bucket: &'static str) {
         self.bucket = Some(bucket);
+    }
+
+    pub(super) fn in_region(&mut self, region_code: &'static str) {
+        self.region = Some(region_code);
     }
 
     pub(super) fn failed(&mut self) {
@@ -110,12 +117,14 @@ pub(super) enum Change {
 
 /// Writes the row's state as of `at`.
 pub(super) fn write(story: &mut Story, channel: &Channel, row: &Row, change: Change, at: Micros) {
-    let columns = columns(channel, row, at);
+    // Each customer's database has its own clock.
+    let skew = story.skew(channel.app.id, 500 * MILLI);
+    let columns = columns(channel, row, at + skew);
     let op = match change {
         Change::Insert => "c",
         Change::Update => "u",
     };
-    let committed_at = at + 3 * MILLI;
+    let committed_at = at + skew + 3 * MILLI;
     let key = json!({"id": row.id});
     let (key, value) = match channel.app.records {
         RecordForm::Debezium => (key, envelope(story, columns, op, committed_at)),
@@ -132,7 +141,7 @@ pub(super) fn write(story: &mut Story, channel: &Channel, row: &Row, change: Cha
         }
         RecordForm::Plain => (json!(row.id), columns),
     };
-    let arrives = committed_at + story.transit();
+    let arrives = at + 3 * MILLI + story.transit();
     story.emit(
         Stream::SessionRecords,
         Some(key.to_string()),
@@ -172,7 +181,7 @@ fn columns(channel: &Channel, row: &Row, at: Micros) -> Value {
     };
     columns[if plain { "storage_vendor" } else { "vendor" }] = spelled;
     columns["bucket"] = json!(row.bucket.unwrap_or(row.storage.bucket));
-    columns["region"] = json!(row.storage.region_code);
+    columns["region"] = json!(row.region.unwrap_or(row.storage.region_code));
     columns
 }
 

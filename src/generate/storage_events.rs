@@ -8,6 +8,7 @@ use super::world::{Notices, Storage};
 use crate::event::{Micros, Stream};
 
 /// An object as it stands after one write.
+#[derive(Clone, Copy)]
 pub(super) struct Object<'a> {
     pub(super) storage: &'a Storage,
     /// Plain; each form encodes it in its own way.
@@ -43,6 +44,12 @@ impl Change {
 
 /// Announces a write, if anybody listens to the bucket.
 pub(super) fn announce(story: &mut Story, object: &Object<'_>) {
+    let written_at = object.at;
+    // Each bucket has its own clock.
+    let object = &Object {
+        at: written_at + story.skew(object.storage.bucket, 500 * MILLI),
+        ..*object
+    };
     let mut key = None;
     let value = match object.storage.notices {
         Notices::None => return,
@@ -64,7 +71,7 @@ pub(super) fn announce(story: &mut Story, object: &Object<'_>) {
         Notices::OssEventBridge => oss_event_bridge(story, object),
         Notices::Neutral { vendor_as_slug } => neutral(story, object, vendor_as_slug),
     };
-    let arrives = object.at + 400 * MILLI + story.transit() + story.twist.reported_late;
+    let arrives = written_at + 400 * MILLI + story.transit() + story.twist.reported_late;
     story.emit(Stream::StorageEvents, key, &value, arrives);
 }
 

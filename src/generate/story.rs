@@ -32,7 +32,13 @@ pub(super) struct Channel {
 
 pub(super) struct Story {
     rng: Pcg64Mcg,
+    /// Noise draws from a generator of its own, so that more of it leaves the story as it was.
+    noise_rng: Pcg64Mcg,
+    noise: u8,
+    pub(super) slices_max: u32,
     pub(super) index: u32,
+    /// Whether so much is heard before and after it that what is missing of it can be told.
+    pub(super) is_settled: bool,
     /// No message of the story is older.
     pub(super) starts_at: Micros,
     pub(super) messages: Vec<Produced>,
@@ -54,7 +60,11 @@ impl Story {
         let own_seed = settings.seed ^ u64::from(index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Story {
             rng: Pcg64Mcg::seed_from_u64(own_seed),
+            noise_rng: Pcg64Mcg::seed_from_u64(!own_seed),
+            noise: settings.noise,
+            slices_max: settings.slices_max,
             index,
+            is_settled: settings.is_settled(index, starts_at),
             starts_at,
             messages: Vec::new(),
             expected: Vec::new(),
@@ -89,6 +99,15 @@ impl Story {
         match found.0.spelling {
             VendorSpelling::UrlOnly => (&APPS[0], APPS[0].home, APPS[0].other),
             _ => found,
+        }
+    }
+
+    /// The same with its two storages either way round.
+    pub(super) fn app_with_two_storages(&mut self) -> (&'static App, [&'static Storage; 2]) {
+        let (app, home, other) = self.app_with_columns();
+        match self.chance(50) {
+            true => (app, [home, other]),
+            false => (app, [other, home]),
         }
     }
 
@@ -174,6 +193,32 @@ impl Story {
         format!("{SECRET_MARK}{of}-{}", self.hex(SECRET_HEX))
     }
 
+    /// Says whether the fleet is to have no noise at all.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.noise == 0
+    }
+
+    /// Says whether noise falls here: this often among a thousand on a bad day, less often on a better one.
+    pub(super) fn noise_falls(&mut self, per_mille: u32) -> bool {
+        let of = 100_000;
+        self.noise_rng.random_range(0..of) < per_mille * u32::from(self.noise)
+    }
+
+    /// A whole number of milliseconds in `least..=most` that only noise depends on.
+    pub(super) fn noise_span(&mut self, least: Micros, most: Micros) -> Micros {
+        self.noise_rng.random_range(least / MILLI..=most / MILLI) * MILLI
+    }
+
+    /// How far a clock is from the right time on a day like this: less than `most`, always the same for one name.
+    pub(super) fn skew(&self, name: &str, most: Micros) -> Micros {
+        // FNV-1a: any spread will do, and this one is the same everywhere.
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let share = (hash >> 16) as i64 % 201 - 100;
+        most * share / 100 * Micros::from(self.noise) / 100 / MILLI * MILLI
+    }
+
     pub(super) fn record_id(&mut self) -> u32 {
         self.record_ids += 1;
         self.index * 10 + self.record_ids
@@ -202,7 +247,7 @@ impl Story {
         });
     }
 
-    /// How long a message takes to Kafka: mostly a moment, now and then over a minute.
+    /// How long a message takes to Kafka: mostly a moment, now and then over a minute. Noise makes it longer.
     pub(super) fn transit(&mut self) -> Micros {
         if self.chance(2) {
             self.span(5 * SECOND, 90 * SECOND)

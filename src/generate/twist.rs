@@ -47,6 +47,12 @@ pub(super) struct Twist {
     pub(super) writes_end: Option<Micros>,
     /// Files recorded from here on are named `bak0_`.
     pub(super) fails_over_at: Option<Micros>,
+    /// Path of the files, where it is not the app's.
+    pub(super) path: Option<&'static str>,
+    /// One callback before the last gets lost, whichever.
+    pub(super) loses_one: bool,
+    /// How well the clocks of the callers' hosts agree.
+    pub(super) clocks: Clocks,
 }
 
 /// An event that not every session has.
@@ -66,8 +72,19 @@ pub(super) enum Deliveries {
     Doubled,
     /// The last first, minutes apart.
     Reversed,
-    /// Signed with a secret that is not the receiver's.
+    /// Signed with a secret that is not the receiver's, which keeps the bytes that a signature is of.
     Forged,
+    /// One of them is not acknowledged until the last retry, two others overtake each other.
+    Clumsy,
+}
+
+/// How well the clocks of a caller's hosts agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clocks {
+    /// Each has a time of its own.
+    Apart,
+    /// Close enough that they tell the order of calls: what races is judged by it.
+    Close,
 }
 
 /// What becomes of the stop.
@@ -106,6 +123,9 @@ impl Default for Twist {
             has_slices: true,
             writes_end: None,
             fails_over_at: None,
+            path: None,
+            loses_one: false,
+            clocks: Clocks::Close,
         }
     }
 }

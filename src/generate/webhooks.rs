@@ -13,6 +13,9 @@ use crate::event::{Micros, Stream};
 pub const SIGNING_SECRET: &str = "FAKE-SECRET-WEBHOOK-0f3c9d1e7b5a";
 pub const SIGNING_KEY_ID: &str = "fleet";
 
+/// More callbacks of one session are not sent twice by chance alone.
+const RESENT_MAX: u32 = 2;
+
 /// A session as its callbacks see it.
 pub(super) struct Lifecycle<'a> {
     pub(super) channel: &'a Channel,
@@ -42,7 +45,12 @@ pub(super) fn tell(story: &mut Story, session: &Lifecycle<'_>) {
     let events = twisted(story, events);
     let last = events.len().saturating_sub(1);
     let ends_at = events.last().map_or(0, |event| event.at);
+    let lost = match story.twist.loses_one && last > 0 {
+        true => Some(story.between(0, last as i64 - 1) as usize),
+        false => None,
+    };
     let mut held_back: Option<Value> = None;
+    let mut resent = 0;
     for (sequence, event) in events.into_iter().enumerate() {
         let soon = event.at + story.span(80 * MILLI, 600 * MILLI);
         let notified_at = match story.twist.deliveries {
@@ -50,7 +58,7 @@ pub(super) fn tell(story: &mut Story, session: &Lifecycle<'_>) {
             _ => soon,
         };
         let notification = notification(story, session, &event, sequence, notified_at);
-        if story.twist.lost.contains(&event.event_type) {
+        if story.twist.lost.contains(&event.event_type) || lost == Some(sequence) {
             continue;
         }
         let (held_up, late) = story.twist.held_up;
@@ -65,12 +73,27 @@ pub(super) fn tell(story: &mut Story, session: &Lifecycle<'_>) {
             deliver(story, session, again, notified_at + 12 * SECOND);
             continue;
         }
+        if story.twist.deliveries == Deliveries::Clumsy {
+            let retries: &[Micros] = match sequence {
+                1 => &[0, 15 * SECOND, 60 * SECOND, 3 * MINUTE],
+                // Overtaken by the next.
+                3 => &[40 * SECOND],
+                _ => &[0],
+            };
+            for later in retries {
+                let mut again = notification.clone();
+                again["notifyMs"] = json!(millis(notified_at + later));
+                deliver(story, session, again, notified_at + later);
+            }
+            continue;
+        }
         // Some receivers batch what comes at the end into one message.
         if sequence + 1 == last && story.chance(3) {
             held_back = Some(notification);
             continue;
         }
-        if story.chance(3) {
+        if resent < RESENT_MAX && story.chance(3) {
+            resent += 1;
             let mut again = notification.clone();
             let resent_at = notified_at + story.span(11 * SECOND, 40 * SECOND);
             again["notifyMs"] = json!(millis(resent_at));
@@ -288,7 +311,11 @@ fn notification(
 /// Hands a notification, or a list of them, on to Kafka in the form of the app's receiver.
 fn deliver(story: &mut Story, session: &Lifecycle<'_>, body: Value, notified_at: Micros) {
     let received_at = notified_at + story.span(40 * MILLI, 250 * MILLI);
-    let value = match session.channel.app.callbacks {
+    let form = match story.twist.deliveries {
+        Deliveries::Forged => CallbackForm::WrappedRaw,
+        _ => session.channel.app.callbacks,
+    };
+    let value = match form {
         CallbackForm::Bare => body,
         CallbackForm::Wrapped => json!({
             "received_at": rfc3339(received_at),

@@ -25,7 +25,7 @@ impl Mode {
 }
 
 /// A bucket, and how it tells of new objects.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Storage {
     /// Agora's number.
     pub(super) vendor: i32,

@@ -180,6 +180,12 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         &["consume", "-b", "", "--http", ""],
         &["consume", "-X", "sasl.mechanism", "-b", "127.0.0.1:1"],
         &["consum"],
+        &["generate", "--sessions", "10"],
+        &["generate", "--start", "soon"],
+        &["generate", "--noise", "101"],
+        &["generate", "--score", "truth.ndjson", "--seed", "8"],
+        &["generate", "--score", "truth.ndjson"],
+        &["generate", "--mistakes"],
     ] {
         said += &refused(
             &arguments.join(" "),

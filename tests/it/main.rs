@@ -9,6 +9,7 @@ mod breakage;
 mod crash;
 mod faulty_store;
 mod fencing;
+mod generate;
 mod input;
 mod investigate;
 mod lake;

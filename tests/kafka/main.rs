@@ -21,6 +21,7 @@ mod producer;
 
 mod crash;
 mod full_disk;
+mod generate;
 mod groups;
 mod holes;
 mod input;

@@ -1,14 +1,13 @@
 //! Produces the fleet and consumes it at the same time, each at the other's pace.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::command::progress::Progress;
 use crate::command::{Context, consume::consume_on_thread};
 use crate::event::Stream;
 use crate::generate::{Fleet, Settings, Truth};
@@ -96,45 +95,4 @@ fn check_alive(consumer: &JoinHandle<Result<Totals>>) -> Result<()> {
         bail!("the consumer has stopped");
     }
     Ok(())
-}
-
-/// A bar on a terminal, else a line every tenth of the way.
-struct Progress {
-    bar: Option<ProgressBar>,
-    name: &'static str,
-    total: u64,
-    told: std::cell::Cell<u64>,
-}
-
-impl Progress {
-    fn new(name: &'static str, total: u64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} {elapsed}")
-                .expect("the template is right");
-            ProgressBar::new(total).with_style(style).with_message(name)
-        });
-        Progress {
-            bar,
-            name,
-            total,
-            told: std::cell::Cell::new(0),
-        }
-    }
-
-    fn set(&self, done: u64) {
-        if let Some(bar) = &self.bar {
-            return bar.set_position(done);
-        }
-        let tenth = done * 10 / self.total.max(1);
-        if tenth > self.told.get() {
-            self.told.set(tenth);
-            eprintln!("{}: {}0 %", self.name, tenth);
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish();
-        }
-    }
 }

@@ -62,17 +62,17 @@ pub fn run(args: DemoArgs, lake: Option<String>, mut context: Context) -> Result
     eprintln!("running the detections");
     let seen = runtime.block_on(look(&context))?;
     let found = Found::from_rows(&seen.findings.rows);
-    let scores = truth.score(&found);
-    report::planted_against_found(&truth, &scores, &seen)?;
+    let not_judged = Found::not_judged_from_rows(&seen.findings.not_judged);
+    let scoring = truth.score(&found, &not_judged, &[]);
+    report::planted_against_found(&truth, &scoring, &seen)?;
     let case = runtime.block_on(report::one_case(&seen, &truth))?;
     report::what_next(&context.lake, case, context.clock.elapsed(started));
-    let is_perfect =
-        seen.rows_are_complete(&truth) && scores.iter().all(generate::Score::is_perfect);
-    Ok(if is_perfect {
-        Outcome::Clean
-    } else {
-        Outcome::Found
-    })
+    Ok(
+        match seen.rows_are_complete(&truth) && scoring.is_perfect() {
+            true => Outcome::Clean,
+            false => Outcome::Found,
+        },
+    )
 }
 
 /// What the demo's consumer is configured to do: all defaults but for what a fleet and a short run need.
@@ -110,10 +110,8 @@ impl Seen {
             .messages
             .iter()
             .map(|(stream, count)| (stream.as_str(), *count));
-        let sent = truth
-            .messages
-            .iter()
-            .map(|(stream, count)| (*stream, *count as i64));
+        let sent = truth.fleet.messages.iter();
+        let sent = sent.map(|(stream, count)| (stream.as_str(), *count as i64));
         held.eq(sent) && self.secrets == 0
     }
 }

@@ -11,8 +11,8 @@ use crate::generate::Truth;
 /// Lies in every lake that a demo made.
 const MARK: &str = "demo.json";
 
-/// What was planted, as JSON, for whoever wants to compare.
-const TRUTH: &str = "truth.json";
+/// What was planted, for whoever wants to compare.
+const TRUTH: &str = "truth.ndjson";
 
 #[derive(Debug)]
 pub(super) struct Place {
@@ -47,8 +47,9 @@ impl Place {
     }
 
     pub(super) fn write_truth(&self, truth: &Truth) -> Result<()> {
-        let json = serde_json::to_string_pretty(truth).context("the truth is plain data")?;
-        self.write(TRUTH, &json)
+        let mut lines = Vec::new();
+        truth.write(&mut lines).context("the truth is plain data")?;
+        self.write(TRUTH, &String::from_utf8_lossy(&lines))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {

@@ -1,24 +1,24 @@
 //! What the demo says at its end: planted against found, one case in full, what to type next.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
+use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use datafusion::common::ScalarValue;
 
 use super::Seen;
+use crate::command::generate::score_table;
 use crate::command::investigate::{self, Case, Form, Question};
-use crate::command::output::show_table;
+use crate::command::output::{program_name, show_table};
 use crate::detection::library::Overrides;
 use crate::engine::Engine;
 use crate::event::Stream;
-use crate::generate::{ExpectedFinding, SECRET_MARK, Score, Truth};
+use crate::generate::{ExpectedFinding, SECRET_MARK, Scoring, Truth};
 
-/// Lines of missed and extra findings that are shown for each detection.
-const DETAILS_MAX: usize = 10;
+/// Lines of missed and extra findings that are shown.
+const MISTAKES_MAX: usize = 50;
 
 /// The plots that the shown case is taken from, best first.
 const SHOWN: [&str; 2] = ["seed_fallback", "seed_race"];
@@ -58,46 +58,32 @@ async fn number(engine: &Engine, sql: &str, params: &[(String, ScalarValue)]) ->
 }
 
 /// Prints how every detection did, and each fault that it missed or invented.
-pub(super) fn planted_against_found(
-    truth: &Truth,
-    scores: &[Score<'_>],
-    seen: &Seen,
-) -> Result<()> {
-    let sent: u64 = truth.messages.values().sum();
+pub(super) fn planted_against_found(truth: &Truth, scoring: &Scoring, seen: &Seen) -> Result<()> {
+    let sent: u64 = truth.fleet.messages.values().sum();
     let held: i64 = seen.messages.values().sum();
     println!(
         "\n{} recordings, {sent} messages sent, {held} messages in the lake, {} rows with a planted credential.\n",
-        truth.sessions, seen.secrets
+        truth.fleet.sessions, seen.secrets
     );
-    show_table(&score_table(scores)?)?;
+    show_table(&score_table(scoring.totals())?)?;
     println!(
         "\n{} near-misses were planted, too: restarts, asked-for redundancy, rotated keys, mirrored calls, late files ...",
         truth.near_misses.len()
     );
-    for score in scores {
-        let missed = score.missed.iter().map(|planted| {
-            format!(
-                "missed: {} {} ({})",
-                planted.app_id, planted.cname, planted.case
-            )
-        });
-        let extra = score.extra.iter().map(|found| {
-            format!(
-                "not planted: {} {}: {}",
-                found.app_id, found.cname, found.explanation
-            )
-        });
-        let differing = score
-            .differing
-            .iter()
-            .map(|(planted, how)| format!("differs: {} ({}): {how}", planted.cname, planted.case));
-        for line in missed.chain(extra).chain(differing).take(DETAILS_MAX) {
-            println!("{}: {line}", score.detection);
-        }
+    for mistake in scoring.mistakes.iter().take(MISTAKES_MAX) {
+        println!(
+            "{}: {} {} {} ({}) {}",
+            mistake.detection,
+            mistake.kind.as_str(),
+            mistake.app_id,
+            mistake.cname,
+            mistake.case,
+            mistake.what
+        );
     }
-    let judged: Vec<&str> = scores.iter().map(|score| score.detection).collect();
+    let judged = |detection: &String| truth.fleet.judged.contains(detection);
     for tally in &seen.findings.tallies {
-        if !judged.contains(&tally.detection.as_str()) && tally.findings > 0 {
+        if !judged(&tally.detection) && tally.findings > 0 {
             println!(
                 "{}: {} findings, not counted above",
                 tally.detection, tally.findings
@@ -105,40 +91,6 @@ pub(super) fn planted_against_found(
         }
     }
     Ok(())
-}
-
-fn score_table(scores: &[Score<'_>]) -> Result<RecordBatch> {
-    let texts = |of: &dyn Fn(&Score<'_>) -> String| -> ArrayRef {
-        Arc::new(
-            scores
-                .iter()
-                .map(|score| Some(of(score)))
-                .collect::<StringArray>(),
-        )
-    };
-    let numbers = |of: &dyn Fn(&Score<'_>) -> usize| -> ArrayRef {
-        Arc::new(
-            scores
-                .iter()
-                .map(|score| Some(of(score) as u64))
-                .collect::<UInt64Array>(),
-        )
-    };
-    Ok(RecordBatch::try_from_iter([
-        ("detection", texts(&|score| score.detection.to_string())),
-        ("planted", numbers(&|score| score.planted)),
-        ("found", numbers(&|score| score.found)),
-        ("missed", numbers(&|score| score.missed.len())),
-        ("not planted", numbers(&|score| score.extra.len())),
-        (
-            "recall",
-            texts(&|score| format!("{:.1} %", score.recall_percent())),
-        ),
-        (
-            "precision",
-            texts(&|score| format!("{:.1} %", score.precision_percent())),
-        ),
-    ])?)
 }
 
 /// Shows the seed case as `investigate` does: a start to OSS failed, the retry went to S3, the customer's row still
@@ -177,7 +129,7 @@ pub(super) fn what_next(lake: &str, case: Option<&ExpectedFinding>, took: Durati
         "\nAll of it took {:.1} s. The lake is in `{lake}`; go on with:\n",
         took.as_secs_f64()
     );
-    let program = program();
+    let program = program_name();
     println!("  {program} --lake {lake} detect --format json");
     println!("  {program} --lake {lake} detect --only vendor_mismatch --not-judged");
     if let Some(case) = case {
@@ -190,14 +142,4 @@ pub(super) fn what_next(lake: &str, case: Option<&ExpectedFinding>, took: Durati
         "  {program} --lake {lake} sql -c \"SELECT vendor_name, outcome, count(*) AS starts FROM starts GROUP BY 1, 2 ORDER BY 3 DESC\""
     );
     println!("  {program} --lake {lake} sql --list");
-}
-
-/// Returns how this program is called from here: as built, it is in no search path.
-fn program() -> String {
-    let path = std::env::current_exe().unwrap_or_else(|_| "tapetrail".into());
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here)
-        .unwrap_or(&path)
-        .display()
-        .to_string()
 }

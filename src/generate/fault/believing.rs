@@ -8,11 +8,13 @@ use crate::generate::session::{Files, Session, accepted, duration, finish, run};
 use crate::generate::session_records::{self, Change, Row};
 use crate::generate::story::{MILLI, SECOND, Story};
 use crate::generate::truth::Planted;
+use crate::generate::world::{App, Storage};
 
-pub(super) const PLOTS: [Plot; 3] = [
+pub(super) const PLOTS: [Plot; 4] = [
     ("written_too_early", written_too_early),
     ("other_bucket_believed", other_bucket_believed),
     ("other_path_believed", other_path_believed),
+    ("other_region_believed", other_region_believed),
 ];
 
 /// The row says that it records as soon as the start is sent, seconds before it is answered.
@@ -50,42 +52,67 @@ fn written_too_early(story: &mut Story) {
 
 /// The row keeps the name of a bucket that was given up.
 fn other_bucket_believed(story: &mut Story) {
+    let (app, home, _) = story.app_with_columns();
     let rename = |row: &mut Row| row.in_bucket("retired-archive");
-    misplaced(story, ("other_bucket_believed", "bucket"), None, rename);
+    misplaced(
+        story,
+        ("other_bucket_believed", "bucket"),
+        (app, home, None),
+        rename,
+    );
 }
 
 /// The row has another path.
 fn other_path_believed(story: &mut Story) {
+    let (app, home, _) = story.app_with_columns();
     let path = Some("elsewhere/kept");
-    misplaced(story, ("other_path_believed", "prefix"), path, |_| ());
+    let fault = ("other_path_believed", "prefix");
+    misplaced(story, fault, (app, home, path), |_| ());
+}
+
+/// The row has the region that the bucket was in before it moved. Not every cloud says in its notices which it is.
+fn other_region_believed(story: &mut Story) {
+    let (app, home, other) = story.app_with_columns();
+    let storage = match home.region_code.contains('-') {
+        true => home,
+        false => other,
+    };
+    let region = match storage.slug {
+        "oss" => "cn-zhangjiakou",
+        "s3" => "sa-east-1",
+        "cos" => "ap-chengdu",
+        _ => "cn-south-1",
+    };
+    let fault = ("other_region_believed", "region");
+    let move_it = |row: &mut Row| row.in_region(region);
+    misplaced(story, fault, (app, storage, None), move_it);
 }
 
 fn misplaced(
     story: &mut Story,
     (case, variant): (&'static str, &'static str),
-    path: Option<&str>,
+    (app, storage, path): (&'static App, &'static Storage, Option<&str>),
     set: impl FnOnce(&mut Row),
 ) {
-    let (app, home, _) = story.app_with_columns();
     let channel = story.channel(app);
     let sid = story.sid();
-    let (ticket, from) = accepted(story, &channel, home, story.starts_at, &sid);
+    let (ticket, from) = accepted(story, &channel, storage, story.starts_at, &sid);
     let session = Session {
         channel: &channel,
         ticket: &ticket,
         sid: &sid,
-        storage: home,
+        storage,
         from,
         until: from + duration(story),
         files: Files::Arrive,
     };
     let ended = run(story, &session);
     let right = prefix(story, &channel).join("/");
-    let mut row = Row::new(story, &ticket.resource_id, home, path.unwrap_or(&right));
+    let mut row = Row::new(story, &ticket.resource_id, storage, path.unwrap_or(&right));
     set(&mut row);
     row.recording(&sid);
     session_records::write(story, &channel, &row, Change::Insert, from + 60 * MILLI);
     finish(story, &session, &mut row, &ended);
-    let planted = Planted::new(case, &channel, &[&sid], home, home, "state_mismatch");
+    let planted = Planted::new(case, &channel, &[&sid], storage, storage, "state_mismatch");
     planted.expect(story, "destination_mismatch", Some(variant));
 }

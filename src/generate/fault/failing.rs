@@ -9,7 +9,7 @@ use crate::generate::story::{Channel, MINUTE, SECOND, Story, millis};
 use crate::generate::truth::Planted;
 use crate::generate::twist::{Deliveries, Stop};
 use crate::generate::webhooks::{self, Lifecycle};
-use crate::generate::world::{APPS, Mode, Storage};
+use crate::generate::world::{Mode, Storage};
 
 pub(super) const PLOTS: [Plot; 21] = [
     ("nothing_to_record", nothing_to_record),
@@ -384,9 +384,9 @@ fn notices_reversed(story: &mut Story) {
     wrong_notices(story, &channel, fault, Deliveries::Reversed, &[]);
 }
 
-/// Somebody else signs them (P50). One app's receiver keeps the bytes that a signature is of.
+/// Somebody else signs them (P50).
 fn notices_forged(story: &mut Story) {
-    let channel = story.channel(&APPS[2]);
+    let channel = story.channel_in_turn();
     let fault = ("notices_forged", "bad_signature", "unknown");
     wrong_notices(story, &channel, fault, Deliveries::Forged, &[]);
 }

@@ -5,6 +5,9 @@ mod routing;
 mod storing;
 mod failing;
 mod starting;
+mod ending;
+mod moving;
+mod logging;
 mod believing;
 
 use super::Plot;
@@ -20,11 +23,19 @@ const GROUPS: &[&[Plot]] = &[
     &storing::PLOTS,
     &failing::PLOTS,
     &starting::PLOTS,
+    &ending::PLOTS,
+    &moving::PLOTS,
+    &logging::PLOTS,
     &believing::PLOTS,
 ];
 
 pub(super) fn plots() -> impl Iterator<Item = Plot> {
     GROUPS.iter().copied().flatten().copied()
+}
+
+/// The faults that the end of the fleet catches in the middle.
+pub(super) fn tail_plots() -> impl Iterator<Item = Plot> {
+    routing::TAIL_PLOTS.into_iter()
 }
 
 /// Two accepted starts whose requests overlap, and whose sessions live side by side. Returns their ids in the

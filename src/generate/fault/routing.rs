@@ -27,6 +27,9 @@ pub(super) const PLOTS: [Plot; 13] = [
     ("missing_upload", missing_upload),
 ];
 
+/// Not over when the fleet ends.
+pub(super) const TAIL_PLOTS: [Plot; 1] = [("upload_due", upload_due)];
+
 /// The seed case as a race: two workers start the same channel within a moment, one to OSS, one to S3. The one
 /// to S3 comes first to the service; the other is refused, and its storage stays in the customer's row.
 fn seed_race(story: &mut Story) {
@@ -57,7 +60,7 @@ fn seed_race(story: &mut Story) {
     session::believe(story, &session, oss, &ended);
     let planted = Planted::new("seed_race", &channel, &[&sid], oss, s3, "race");
     planted.expect(story, "conflicting_starts", Some("same_identity_rejected"));
-    planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "vendor_mismatch", Some("record_wrong"));
     planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
@@ -72,34 +75,40 @@ fn seed_fallback(story: &mut Story) {
     };
     let (channel, sid) = fallback(story, app, [oss, s3], answer, oss);
     let planted = Planted::new("seed_fallback", &channel, &[&sid], oss, s3, "fallback");
-    planted.expect(story, "failed_then_switched", None);
-    planted.expect(story, "vendor_mismatch", None);
+    let variant = match answer {
+        Answer::InvalidParameter => "rejected",
+        _ => "indeterminate",
+    };
+    planted.expect(story, "failed_then_switched", Some(variant));
+    planted.expect(story, "vendor_mismatch", Some("record_wrong"));
     planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
 /// The same with a first start that the client gave up waiting for.
 fn fallback_after_timeout(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
-    let (channel, sid) = fallback(story, app, [oss, s3], Answer::Silence, oss);
+    let (app, [first, second]) = story.app_with_two_storages();
+    let (channel, sid) = fallback(story, app, [first, second], Answer::Silence, first);
     let planted = Planted::new(
         "fallback_after_timeout",
         &channel,
         &[&sid],
-        oss,
-        s3,
+        first,
+        second,
         "fallback",
     );
-    planted.expect(story, "failed_then_switched", None);
-    planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "failed_then_switched", Some("indeterminate"));
+    planted.expect(story, "vendor_mismatch", Some("record_wrong"));
     planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
-/// A fallback from S3 to OSS whose row was written from the call that succeeded: the switch is all there is.
+/// A fallback whose row was written from the call that succeeded: the switch is all there is.
 fn fallback_noticed(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
-    let (channel, sid) = fallback(story, app, [s3, oss], Answer::TimedOut, oss);
-    let planted = Planted::new("fallback_noticed", &channel, &[&sid], oss, oss, "fallback");
-    planted.expect(story, "failed_then_switched", None);
+    let (app, [first, second]) = story.app_with_two_storages();
+    let answer = Answer::InvalidParameter;
+    let (channel, sid) = fallback(story, app, [first, second], answer, second);
+    let case = "fallback_noticed";
+    let planted = Planted::new(case, &channel, &[&sid], second, second, "fallback");
+    planted.expect(story, "failed_then_switched", Some("rejected"));
 }
 
 /// A start to the first storage fails as said, one to the second is accepted.
@@ -175,7 +184,7 @@ fn same_ticket_believed(story: &mut Story) {
         "race",
     );
     planted.expect(story, "conflicting_starts", Some("same_ticket"));
-    planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "vendor_mismatch", Some("record_wrong"));
     planted.expect(story, "record_before_response", Some("failed_storage"));
 }
 
@@ -183,12 +192,7 @@ fn twice_on_one_ticket(
     story: &mut Story,
     believed: usize,
 ) -> (Channel, String, [&'static Storage; 2]) {
-    let (app, oss, s3) = story.oss_and_s3_app();
-    let storages = if story.chance(50) {
-        [oss, s3]
-    } else {
-        [s3, oss]
-    };
+    let (app, storages) = story.app_with_two_storages();
     let channel = story.channel(app);
     let sid = story.sid();
     let (ticket, from) = accepted(story, &channel, storages[0], story.starts_at, &sid);
@@ -223,41 +227,48 @@ fn twice_on_one_ticket(
 /// A second start of the same cname and uid, with a ticket of its own and another vendor, is refused in the
 /// middle of the session; the row is right.
 fn same_identity_rejected(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
+    let (app, [one, other]) = story.app_with_two_storages();
     let channel = story.channel(app);
     let sid = story.sid();
-    let (ticket, from) = accepted(story, &channel, s3, story.starts_at, &sid);
+    let (ticket, from) = accepted(story, &channel, other, story.starts_at, &sid);
     let until = from + duration(story);
     let again_at = from + story.span(20 * SECOND, 150 * SECOND);
     let second = api_calls::acquire(story, &channel, again_at, &[]);
-    let refused = Start::new(story, oss, second.at + 200 * MILLI, Answer::Conflict);
+    let refused = Start::new(story, one, second.at + 200 * MILLI, Answer::Conflict);
     api_calls::start(story, &channel, &second, &refused);
     let session = Session {
         channel: &channel,
         ticket: &ticket,
         sid: &sid,
-        storage: s3,
+        storage: other,
         from,
         until,
         files: Files::Arrive,
     };
     let ended = run(story, &session);
-    session::believe(story, &session, s3, &ended);
-    let planted = Planted::new("same_identity_rejected", &channel, &[&sid], s3, s3, "race");
+    session::believe(story, &session, other, &ended);
+    let planted = Planted::new(
+        "same_identity_rejected",
+        &channel,
+        &[&sid],
+        other,
+        other,
+        "race",
+    );
     planted.expect(story, "conflicting_starts", Some("same_identity_rejected"));
 }
 
 /// A second start of the same cname and uid is accepted all the same: two sessions, files in two stores.
 fn same_identity_accepted(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
+    let (app, [one, other]) = story.app_with_two_storages();
     let channel = story.channel(app);
-    let sids = two_sessions(story, [&channel, &channel], [oss, s3], [oss, s3]);
+    let sids = two_sessions(story, [&channel, &channel], [one, other], [one, other]);
     let planted = Planted::new(
         "same_identity_accepted",
         &channel,
         &[&sids[0], &sids[1]],
-        oss,
-        s3,
+        one,
+        other,
         "race",
     );
     planted.expect(story, "conflicting_starts", Some("same_identity_accepted"));
@@ -265,23 +276,30 @@ fn same_identity_accepted(story: &mut Story) {
 
 /// Two recorders with uids of their own in one channel, one to each vendor; each has its row, both are right.
 fn other_uid(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
+    let (app, [one, other]) = story.app_with_two_storages();
     let (first, second) = two_recorders(story, app);
-    let sids = two_sessions(story, [&first, &second], [oss, s3], [oss, s3]);
-    let planted = Planted::new("other_uid", &first, &[&sids[0], &sids[1]], oss, s3, "race");
+    let sids = two_sessions(story, [&first, &second], [one, other], [one, other]);
+    let planted = Planted::new(
+        "other_uid",
+        &first,
+        &[&sids[0], &sids[1]],
+        one,
+        other,
+        "race",
+    );
     planted.expect(story, "conflicting_starts", Some("other_uid"));
 }
 
 /// The same, and the second session's row was written with the first one's storage.
 fn other_uid_row_overwritten(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
+    let (app, [one, other]) = story.app_with_two_storages();
     let (first, second) = two_recorders(story, app);
-    let sids = two_sessions(story, [&first, &second], [oss, s3], [oss, oss]);
+    let sids = two_sessions(story, [&first, &second], [one, other], [one, one]);
     let case = "other_uid_row_overwritten";
-    let planted = Planted::new(case, &first, &[&sids[0], &sids[1]], oss, s3, "race");
+    let planted = Planted::new(case, &first, &[&sids[0], &sids[1]], one, other, "race");
     planted.expect(story, "conflicting_starts", Some("other_uid"));
-    let mismatched = Planted::new(case, &second, &[&sids[1]], oss, s3, "race");
-    mismatched.expect(story, "vendor_mismatch", None);
+    let mismatched = Planted::new(case, &second, &[&sids[1]], one, other, "race");
+    mismatched.expect(story, "vendor_mismatch", Some("record_wrong"));
 }
 
 fn two_recorders(story: &mut Story, app: &'static App) -> (Channel, Channel) {
@@ -295,13 +313,8 @@ fn two_recorders(story: &mut Story, app: &'static App) -> (Channel, Channel) {
 
 /// No second start at all: the row's vendor comes from a default that nobody changed with the storage.
 fn stale_default(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
+    let (app, [believed, stored]) = story.app_with_two_storages();
     let channel = story.channel(app);
-    let (stored, believed) = if story.chance(75) {
-        (s3, oss)
-    } else {
-        (oss, s3)
-    };
     let sid = single(story, &channel, stored, believed, Files::Arrive);
     let planted = Planted::new(
         "stale_default",
@@ -311,7 +324,7 @@ fn stale_default(story: &mut Story) {
         stored,
         "state_mismatch",
     );
-    planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "vendor_mismatch", Some("record_wrong"));
 }
 
 /// The row has no vendor, and the host of its URL is that of another cloud.
@@ -328,21 +341,23 @@ fn stale_host(story: &mut Story) {
         stored,
         "state_mismatch",
     );
-    planted.expect(story, "vendor_mismatch", None);
+    planted.expect(story, "vendor_mismatch", Some("record_wrong"));
 }
 
 /// Announced as uploaded, never seen in a bucket that others' files keep arriving in.
 fn missing_upload(story: &mut Story) {
+    never_arrived(story, "missing_upload", "missing");
+}
+
+/// The same, so shortly before the fleet ends that the files may yet come.
+fn upload_due(story: &mut Story) {
+    never_arrived(story, "upload_due", "late");
+}
+
+fn never_arrived(story: &mut Story, case: &'static str, variant: &'static str) {
     let channel = story.channel_in_turn();
     let storage = channel.app.home;
     let sid = single(story, &channel, storage, storage, Files::Never);
-    let planted = Planted::new(
-        "missing_upload",
-        &channel,
-        &[&sid],
-        storage,
-        storage,
-        "unknown",
-    );
-    planted.expect(story, "missing_upload", None);
+    let planted = Planted::new(case, &channel, &[&sid], storage, storage, "unknown");
+    planted.expect(story, "missing_upload", Some(variant));
 }

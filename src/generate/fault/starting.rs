@@ -1,22 +1,18 @@
-//! Starts that are doubled, lost, repeated or contradicted, sessions that nobody stops, and logs that lack what they must
-//! have (failure patterns P01 to P12 and P32).
-
-use serde_json::{Value, json};
+//! Starts that are doubled, lost, repeated or contradicted (failure patterns P01 to P11 and P32).
 
 use super::two_sessions;
 use crate::event::Micros;
 use crate::generate::Plot;
 use crate::generate::api_calls::{self, Answer, Start, Ticket};
 use crate::generate::session::{
-    self, Files, Session, accepted, complete, duration, run, single, unusual, upload, write_file,
+    self, Files, Session, accepted, complete, duration, run, single, upload,
 };
-use crate::generate::story::{Channel, HOUR, MILLI, MINUTE, SECOND, Story};
+use crate::generate::story::{Channel, MILLI, MINUTE, SECOND, Story};
 use crate::generate::truth::Planted;
-use crate::generate::twist::Stop;
 use crate::generate::webhooks::{self, Lifecycle};
 use crate::generate::world::Mode;
 
-pub(super) const PLOTS: [Plot; 17] = [
+pub(super) const PLOTS: [Plot; 14] = [
     ("same_ticket_again", same_ticket_again),
     ("refused_twin", refused_twin),
     ("accepted_twin", accepted_twin),
@@ -25,15 +21,15 @@ pub(super) const PLOTS: [Plot; 17] = [
     ("ghost_alone", ghost_alone),
     ("retry_loop", retry_loop),
     ("storm_of_twins", storm_of_twins),
-    ("moved_by_update", moved_by_update),
+    ("storm_of_uids", storm_of_uids),
     ("announced_elsewhere", announced_elsewhere),
     ("announced_elsewhere_refused", announced_elsewhere_refused),
-    ("never_stopped", never_stopped),
-    ("wrong_session_stopped", wrong_session_stopped),
+    (
+        "announced_elsewhere_unanswered",
+        announced_elsewhere_unanswered,
+    ),
     ("two_environments", two_environments),
     ("two_environments_by_channel", two_environments_by_channel),
-    ("storage_not_logged", storage_not_logged),
-    ("status_not_logged", status_not_logged),
 ];
 
 /// Another recorder of the same channel.
@@ -45,7 +41,13 @@ fn twin_of(channel: &Channel) -> Channel {
 }
 
 /// A session on this ticket from then on, with a row that is right.
-fn go_on(story: &mut Story, channel: &Channel, ticket: &Ticket, sid: &str, from: Micros) {
+pub(super) fn go_on(
+    story: &mut Story,
+    channel: &Channel,
+    ticket: &Ticket,
+    sid: &str,
+    from: Micros,
+) {
     let session = Session {
         channel,
         ticket,
@@ -206,35 +208,41 @@ fn storm_of_twins(story: &mut Story) {
     planted.expect(story, "redundant_starts", Some("same_identity_rejected"));
 }
 
-/// The refresh of credentials brings another place (P10).
-fn moved_by_update(story: &mut Story) {
-    let (app, home, other) = story.app_in_turn();
-    let channel = story.channel(app);
-    let sid = story.sid();
-    let (ticket, from) = accepted(story, &channel, home, story.starts_at, &sid);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + 75 * MINUTE,
-        files: Files::Arrive,
-    };
-    let moved_at = from + 60 * MINUTE;
-    api_calls::update_storage(story, &channel, &ticket, &sid, other, moved_at);
-    let ended = run(story, &session);
-    write_file(story, other, &ended.index_key, moved_at + 2 * MINUTE);
-    session::believe(story, &session, home, &ended);
-    let planted = Planted::new(
-        "moved_by_update",
-        &channel,
-        &[&sid],
-        home,
-        other,
-        "state_mismatch",
-    );
-    planted.expect(story, "storage_switched_by_update", Some("vendor"));
+/// Three workers at once, each with a ticket and a uid of its own: all are accepted (P09, P05).
+fn storm_of_uids(story: &mut Story) {
+    let channel = story.channel_in_turn();
+    let home = channel.app.home;
+    let mut sids = Vec::new();
+    let lasts = duration(story);
+    for number in 0..3 {
+        let recorder = Channel {
+            uid: channel.uid + 100_000 * number,
+            ..channel.clone()
+        };
+        let sid = story.sid();
+        let at = story.starts_at + 4 * SECOND * Micros::from(number);
+        let (ticket, from) = accepted(story, &recorder, home, at, &sid);
+        let session = Session {
+            channel: &recorder,
+            ticket: &ticket,
+            sid: &sid,
+            storage: home,
+            from,
+            until: at + MINUTE + lasts,
+            files: Files::Arrive,
+        };
+        let ended = run(story, &session);
+        session::believe(story, &session, home, &ended);
+        sids.push(sid);
+    }
+    let case = "storm_of_uids";
+    let all: Vec<&str> = sids.iter().map(String::as_str).collect();
+    let planted = Planted::new(case, &channel, &all, home, home, "race");
+    planted.expect(story, "start_storm", Some("new_uids"));
+    for twin in [1, 2] {
+        let planted = Planted::new(case, &channel, &[&sids[twin]], home, home, "race");
+        planted.expect(story, "redundant_starts", Some("other_uid"));
+    }
 }
 
 /// The acquire announces one storage, the start asks for another and is accepted all the same (P11).
@@ -275,54 +283,21 @@ fn announced_elsewhere_refused(story: &mut Story) {
     planted.expect(story, "acquire_start_disagreement", Some("refused"));
 }
 
-/// What a session tells of its end and its files.
-const ENDING: &[i32] = &[4, 11, 31, 33, 41, 71];
-
-/// Nobody stops it, and nothing tells that it ended before its ticket expires (P12).
-fn never_stopped(story: &mut Story) {
-    let channel = story.channel_in_turn();
-    let home = channel.app.home;
-    story.twist.ticket_hours = 1;
-    let times = (story.starts_at, 2 * HOUR);
-    let told = unusual(story, &channel, times, Files::Never, |twist, _, _| {
-        twist.untold = ENDING;
-        twist.stop = Stop::Omitted;
-    });
-    let planted = Planted::new(
-        "never_stopped",
-        &channel,
-        &[&told.sid],
-        home,
-        home,
-        "unknown",
-    );
-    planted.expect(story, "unstopped_session", Some("never_stopped"));
-}
-
-/// The stop names a session that is not there (P12).
-fn wrong_session_stopped(story: &mut Story) {
-    let channel = story.channel_in_turn();
-    let home = channel.app.home;
-    let stale = story.sid();
-    let times = (story.starts_at, duration(story));
-    let told = unusual(story, &channel, times, Files::Arrive, |twist, _, _| {
-        twist.leave_code = 4;
-        twist.stop = Stop::Omitted;
-    });
-    let stopped_at = told.until - MINUTE;
-    let answer = (404, 404, "failed to find worker");
-    api_calls::refused(
-        story,
-        &channel,
-        &told.ticket,
-        &stale,
-        "stop",
-        stopped_at,
-        answer,
-    );
-    let case = "wrong_session_stopped";
-    let planted = Planted::new(case, &channel, &[&told.sid], home, home, "state_mismatch");
-    planted.expect(story, "unstopped_session", Some("stop_named_another"));
+/// The same without an answer, and started again in agreement, with another ticket.
+fn announced_elsewhere_unanswered(story: &mut Story) {
+    let (app, home, other) = story.app_in_turn();
+    let channel = story.channel(app);
+    let sid = story.sid();
+    story.twist.announced = Some(other);
+    let ticket = api_calls::acquire(story, &channel, story.starts_at, &[]);
+    let unanswered = Start::new(story, home, ticket.at + 200 * MILLI, Answer::Silence);
+    api_calls::start(story, &channel, &ticket, &unanswered);
+    story.twist.announced = Some(home);
+    let again_at = unanswered.answered_at() + 10 * SECOND;
+    complete(story, &channel, home, again_at, &sid);
+    let case = "announced_elsewhere_unanswered";
+    let planted = Planted::new(case, &channel, &[], home, None, "state_mismatch");
+    planted.expect(story, "acquire_start_disagreement", Some("unknown"));
 }
 
 /// Two environments share a channel, each with its vendor (P32).
@@ -372,60 +347,4 @@ fn two_environments_by_channel(story: &mut Story) {
     let case = "two_environments_by_channel";
     let planted = Planted::new(case, &channel, &sids, home, other, "environment_switching");
     planted.expect(story, "environment_switching", Some("family"));
-}
-
-/// The log of a start has no `storageConfig`.
-fn storage_not_logged(story: &mut Story) {
-    let channel = story.channel_in_turn();
-    let home = channel.app.home;
-    let sid = story.sid();
-    let (ticket, from) = accepted(story, &channel, home, story.starts_at, &sid);
-    api_calls::edit_last(story, |logged| {
-        let body = &mut logged["request"]["body"];
-        let without = |body: &mut Value| {
-            let request = body["clientRequest"].as_object_mut();
-            request.expect("a start has one").remove("storageConfig");
-        };
-        match body.as_str().map(serde_json::from_str) {
-            None => without(body),
-            Some(text) => {
-                let mut read: Value = text.expect("a body is JSON");
-                without(&mut read);
-                *body = json!(read.to_string());
-            }
-        }
-    });
-    go_on(story, &channel, &ticket, &sid, from);
-    let planted = Planted::new(
-        "storage_not_logged",
-        &channel,
-        &[&sid],
-        None,
-        None,
-        "unknown",
-    );
-    planted.expect(story, "incomplete_payload", Some("storage_config"));
-}
-
-/// The log of a query has no response, and no transport error either.
-fn status_not_logged(story: &mut Story) {
-    let channel = story.channel_in_turn();
-    let home = channel.app.home;
-    let sid = story.sid();
-    let (ticket, from) = accepted(story, &channel, home, story.starts_at, &sid);
-    api_calls::query(story, &channel, &ticket, &sid, "", from + 30 * SECOND);
-    api_calls::edit_last(story, |logged| {
-        logged["response"] = Value::Null;
-        logged["responded_at"] = Value::Null;
-    });
-    go_on(story, &channel, &ticket, &sid, from);
-    let planted = Planted::new(
-        "status_not_logged",
-        &channel,
-        &[&sid],
-        None,
-        None,
-        "unknown",
-    );
-    planted.expect(story, "incomplete_payload", Some("status"));
 }

@@ -233,7 +233,7 @@ fn unknown_environment(story: &mut Story) {
     session::upload(story, &session, session.until + 40 * SECOND);
     let case = "unknown_environment";
     let planted = Planted::new(case, &channel, &[&sid], None, storage, "unknown");
-    planted.expect(story, "orphan_files", None);
+    planted.expect(story, "orphan_files", Some("unknown_session"));
 }
 
 /// The slices are there, the index never came (P31).

@@ -6,9 +6,9 @@ use crate::generate::Plot;
 use crate::generate::api_calls::{self, Answer, Start};
 use crate::generate::session::{Files, duration, unusual};
 use crate::generate::story::{HOUR, MINUTE, SECOND, Story, millis};
-use crate::generate::twist::Stop;
+use crate::generate::twist::{Deliveries, Stop};
 
-pub(super) const PLOTS: [Plot; 8] = [
+pub(super) const PLOTS: [Plot; 9] = [
     ("left_idle_at_last", left_idle_at_last),
     ("restarted_after_idling", restarted_after_idling),
     ("stopped_twice", stopped_twice),
@@ -17,6 +17,7 @@ pub(super) const PLOTS: [Plot; 8] = [
     ("ticket_used_late", ticket_used_late),
     ("worker_found_on_retry", worker_found_on_retry),
     ("page_reloaded_once", page_reloaded_once),
+    ("notices_retried", notices_retried),
 ];
 
 /// The recorder leaves because everybody else has left: there was something to record.
@@ -111,4 +112,14 @@ fn page_reloaded_once(story: &mut Story) {
         twist.more(73, from + 2 * MINUTE, details);
     });
     story.looks_like_a_fault("page_reloaded_once", &channel, &[&told.sid]);
+}
+
+/// A callback that was acknowledged at the last retry, and two that overtook each other: the service promises no more.
+fn notices_retried(story: &mut Story) {
+    let channel = story.channel_in_turn();
+    let times = (story.starts_at, duration(story));
+    let told = unusual(story, &channel, times, Files::Arrive, |twist, _, _| {
+        twist.deliveries = Deliveries::Clumsy;
+    });
+    story.looks_like_a_fault("notices_retried", &channel, &[&told.sid]);
 }

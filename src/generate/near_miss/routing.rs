@@ -9,7 +9,6 @@ use crate::generate::session::{
 };
 use crate::generate::session_records::{self, Change, Row};
 use crate::generate::story::{Channel, HOUR, MILLI, MINUTE, SECOND, Story};
-use crate::generate::truth::NotJudged;
 use crate::generate::world::{APPS, UNMONITORED};
 
 pub(super) const PLOTS: [Plot; 10] = [
@@ -27,11 +26,11 @@ pub(super) const PLOTS: [Plot; 10] = [
 
 /// A second start to another vendor, long after the first session ended: a restart (P08).
 fn restart_elsewhere(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
+    let (app, storages) = story.app_with_two_storages();
     let channel = story.channel(app);
     let mut sids = Vec::new();
     let mut at = story.starts_at;
-    for storage in [oss, s3] {
+    for storage in storages {
         let sid = story.sid();
         let (_, ended_at) = complete(story, &channel, storage, at, &sid);
         sids.push(sid);
@@ -102,9 +101,10 @@ fn credentials_refreshed(story: &mut Story) {
 
 /// The same channel name in two apps, recorded at the same time to two vendors: two channels.
 fn same_channel_in_two_apps(story: &mut Story) {
-    let first = story.channel(&APPS[0]);
+    let first = story.channel_in_turn();
+    let other = (APPS.iter()).find(|app| app.home.slug != first.app.home.slug);
     let second = Channel {
-        app: &APPS[3],
+        app: other.expect("the fleet has more than one vendor"),
         ..first.clone()
     };
     let storages = [first.app.home, second.app.home];
@@ -115,25 +115,25 @@ fn same_channel_in_two_apps(story: &mut Story) {
 
 /// The row named the wrong vendor while the session ran, and was put right when it ended.
 fn record_corrected(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
+    let (app, [wrong, right]) = story.app_with_two_storages();
     let channel = story.channel(app);
     let sid = story.sid();
-    let (ticket, from) = accepted(story, &channel, s3, story.starts_at, &sid);
+    let (ticket, from) = accepted(story, &channel, right, story.starts_at, &sid);
     let session = Session {
         channel: &channel,
         ticket: &ticket,
         sid: &sid,
-        storage: s3,
+        storage: right,
         from,
         until: from + duration(story),
         files: Files::Arrive,
     };
     let ended = run(story, &session);
     let prefix = prefix(story, &channel).join("/");
-    let mut row = Row::new(story, &ticket.resource_id, oss, &prefix);
+    let mut row = Row::new(story, &ticket.resource_id, wrong, &prefix);
     row.recording(&sid);
     session_records::write(story, &channel, &row, Change::Insert, from + 60 * MILLI);
-    row.moved(s3);
+    row.moved(right);
     finish(story, &session, &mut row, &ended);
     story.looks_like_a_fault("record_corrected", &channel, &[&sid]);
 }
@@ -202,31 +202,25 @@ fn retried_in_place(story: &mut Story) {
 
 /// A failed start to one vendor, and hours later a lesson of the same name to another: no fallback.
 fn retried_long_after(story: &mut Story) {
-    let (app, oss, s3) = story.oss_and_s3_app();
+    let (app, [first, second]) = story.app_with_two_storages();
     let channel = story.channel(app);
     let sid = story.sid();
     let ticket = api_calls::acquire(story, &channel, story.starts_at, &[]);
     let failed = Start::new(
         story,
-        oss,
+        first,
         ticket.at + 200 * MILLI,
         Answer::InvalidParameter,
     );
     api_calls::start(story, &channel, &ticket, &failed);
-    complete(story, &channel, s3, story.starts_at + 5 * HOUR, &sid);
+    complete(story, &channel, second, story.starts_at + 5 * HOUR, &sid);
     story.looks_like_a_fault("retried_long_after", &channel, &[&sid]);
 }
 
 /// Announced as uploaded to a bucket that nobody watches: no verdict is possible.
 fn unmonitored_bucket(story: &mut Story) {
-    let channel = story.channel(&APPS[3]);
+    let channel = story.channel_in_turn();
     let sid = single(story, &channel, &UNMONITORED, &UNMONITORED, Files::Arrive);
     story.looks_like_a_fault("unmonitored_bucket", &channel, &[&sid]);
-    story.not_judged.push(NotJudged {
-        detection: "missing_upload",
-        case: "unmonitored_bucket",
-        app_id: channel.app.id,
-        cname: channel.cname,
-        sid,
-    });
+    story.cannot_be_judged("missing_upload", "unmonitored_bucket", &channel, &sid);
 }

@@ -37,7 +37,7 @@ fn retried_on_its_ticket(story: &mut Story) {
         let failed = Start::new(story, home, first_at + later, answer);
         api_calls::start(story, &channel, &ticket, &failed);
     }
-    let start = Start::new(story, home, first_at + 60 * SECOND, Answer::Started(&sid));
+    let start = Start::new(story, home, first_at + 61 * SECOND, Answer::Started(&sid));
     api_calls::start(story, &channel, &ticket, &start);
     let from = start.answered_at();
     let session = Session {

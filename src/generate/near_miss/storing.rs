@@ -8,7 +8,6 @@ use crate::generate::session::{
     self, Files, Session, duration, remove_file, run, unusual, write_file,
 };
 use crate::generate::story::{HOUR, MINUTE, SECOND, Story, digits17};
-use crate::generate::truth::NotJudged;
 use crate::generate::world::{APPS, Mode};
 
 pub(super) const PLOTS: [Plot; 14] = [
@@ -150,13 +149,7 @@ fn start_not_logged(story: &mut Story) {
     };
     run(story, &session);
     story.looks_like_a_fault("start_not_logged", &channel, &[&sid]);
-    story.not_judged.push(NotJudged {
-        detection: "orphan_files",
-        case: "start_not_logged",
-        app_id: channel.app.id,
-        cname: channel.cname,
-        sid,
-    });
+    story.cannot_be_judged("orphan_files", "start_not_logged", &channel, &sid);
 }
 
 /// An mp4 was asked for, and came.
