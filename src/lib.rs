@@ -32,4 +32,5 @@ pub mod detection;
 pub mod verify;
 pub mod generate;
 pub mod render;
+pub mod report;
 pub mod command;

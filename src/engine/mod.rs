@@ -133,6 +133,23 @@ impl Engine {
         Engine::new(tables, options).await
     }
 
+    /// Makes rows a table of the session, for queries that build on what others gave.
+    pub fn give(&self, name: &str, rows: RecordBatch) -> Result<()> {
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+        self.session
+            .register_table(name, Arc::new(table))
+            .with_context(|| format!("cannot make the table `{name}`"))?;
+        Ok(())
+    }
+
+    /// Computes these queries, each after those that it reads, and makes their rows tables of the session.
+    pub async fn keep(&mut self, queries: Vec<View>) -> Result<()> {
+        for query in views::in_dependency_order(queries)? {
+            self.keep_view(query).await?;
+        }
+        Ok(())
+    }
+
     /// Starts a statement and returns its rows as they come. Refuses whatever writes.
     pub async fn execute(
         &self,
