@@ -13,6 +13,7 @@ mod input;
 mod lake;
 mod layout;
 mod power_cut;
+mod report;
 mod rooms;
 mod secrets;
 mod unavailable_store;

@@ -14,6 +14,9 @@ use crate::report::{Column, Report, Section};
 /// Rows beyond which a table scrolls on a screen.
 const ROWS_OPEN_MAX: usize = 14;
 
+/// Columns that the page leaves to the other formats: bounds that the class beside them says in words.
+const LEFT_OUT: [&str; 3] = ["from_ms", "to_ms", "position"];
+
 /// A part of the page.
 pub(super) struct Block<'r> {
     pub id: String,
@@ -327,13 +330,15 @@ fn plain_table(section: &Section) -> String {
             escape(&section.title)
         );
     }
-    let columns: Vec<usize> = (0..section.columns.len()).collect();
+    let columns: Vec<usize> = (0..section.columns.len())
+        .filter(|at| !LEFT_OUT.contains(&section.columns[*at].name.as_str()))
+        .collect();
     let mut html = open_scroll(&section.title, section.rows.len());
     html += &format!("<table>{caption}\n{}<tbody>\n", header(section, &columns));
     for cells in &section.rows {
         html += "<tr>";
-        for (at, value) in cells.iter().enumerate() {
-            html += &data_cell(value, &section.columns[at], at == 0);
+        for at in &columns {
+            html += &data_cell(&cells[*at], &section.columns[*at], *at == 0);
         }
         html += "</tr>\n";
     }
@@ -378,6 +383,10 @@ fn align(column: &Column) -> &'static str {
     match column.kind {
         ColumnType::Int64 | ColumnType::Float64 => " class=\"number\"",
         ColumnType::Timestamp => " class=\"time\"",
+        // Sentences rather than words.
+        ColumnType::String if ["title", "why", "kinds"].contains(&column.name.as_str()) => {
+            " class=\"long\""
+        }
         _ => "",
     }
 }
@@ -502,11 +511,12 @@ fn vendor_matrix(report: &Report) -> String {
     for believed in &expected {
         html += &format!("<tr><th scope=\"row\">{}</th>", name(believed));
         for is_at in &actual {
-            let class = match believed.is_some() && believed == is_at {
+            let errors = count(believed, is_at);
+            let class = match errors > 0 && believed.is_some() && believed == is_at {
                 true => " same",
                 false => "",
             };
-            html += &heat_cell(count(believed, is_at), most, class);
+            html += &heat_cell(errors, most, class);
         }
         html += "</tr>\n";
     }

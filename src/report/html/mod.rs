@@ -83,13 +83,13 @@ fn write_head(report: &Report, blocks: &[Block<'_>], out: &mut impl Write) -> Re
 }
 
 fn write_foot(out: &mut impl Write) -> Result<()> {
-    let notice = ECHARTS_NOTICE.trim().replace("\n\n", "\n");
+    let notice = ECHARTS_NOTICE.split_whitespace().collect::<Vec<_>>();
     writeln!(
         out,
         "<footer>\n<p>Every number is a cell of the query named beside its table, in <code>queries/reports/</code>. \
          Times are UTC. <code>tapetrail report --format json</code>, <code>csv</code> and <code>markdown</code> carry the same numbers.</p>\n\
          <p class=\"notice\">Charts: {} Licensed under the Apache License, Version 2.0.</p>\n</footer>",
-        escape(&notice).replace('\n', " "),
+        escape(&notice.join(" ")),
     )?;
     Ok(())
 }

@@ -65,7 +65,7 @@
     }];
     if (before.length) {
       series.push({
-        name: name + ", window before", type: "line", symbol: "emptyCircle", symbolSize: 5, color: theme.before,
+        name: "Window before", type: "line", symbol: "emptyCircle", symbolSize: 5, color: theme.before,
         lineStyle: { type: [5, 4], width: 1.5, color: theme.before }, itemStyle: { color: theme.before },
         data: column(before.slice(0, current.length), measure)
       });
@@ -90,7 +90,7 @@
   }
   function stacked(list, parts) {
     return base({
-      xAxis: categories(column(list, "class"), { axisLabel: { interval: 0, hideOverlap: false, rotate: narrow() ? 45 : 0 } }),
+      xAxis: categories(column(list, "class"), { axisLabel: { interval: 0, hideOverlap: false, rotate: narrow() || print.matches ? 40 : 0 } }),
       yAxis: values("", true),
       aria: { enabled: false, decal: { show: false } },
       series: parts.map(function (part) {
@@ -174,7 +174,9 @@
       place.setAttribute("aria-label", label);
       drawn.push(chart);
     });
+    // For whoever looks from outside whether it worked, and how.
     document.documentElement.dataset.charts = String(drawn.length);
+    document.documentElement.dataset.theme = theme === DARK ? "dark" : "light";
   }
   draw();
   dark.addEventListener("change", draw);

@@ -33,6 +33,9 @@ pub(super) fn cell(value: &Value, column: &Column) -> String {
         Value::Null => "<span class=\"none\">\u{2013}</span>".to_string(),
         Value::Bool(true) => "yes".to_string(),
         Value::Bool(false) => "no".to_string(),
+        Value::Number(number) if column.name.ends_with("_seconds") => {
+            duration(number.as_f64().unwrap_or_default())
+        }
         Value::Number(number) => grouped(&number.to_string()),
         Value::String(text) if column.kind == ColumnType::Timestamp => {
             format!("<time datetime=\"{}\">{}</time>", escape(text), time(text))
@@ -65,6 +68,23 @@ pub(super) fn grouped(number: &str) -> String {
     }
 }
 
+/// Returns a length of time in its two largest units.
+fn duration(seconds: f64) -> String {
+    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let mut left = seconds.max(0.0).round() as u64;
+    let mut parts = Vec::new();
+    for (unit, length) in UNITS {
+        if left >= length && parts.len() < 2 {
+            parts.push(format!("{} {unit}", left / length));
+            left %= length;
+        }
+    }
+    match parts.is_empty() {
+        true => "0 s".to_string(),
+        false => parts.join(" "),
+    }
+}
+
 /// Returns an RFC 3339 instant without what says nothing: seconds, and a midnight.
 pub(super) fn time(text: &str) -> String {
     let day = text.get(..10).unwrap_or(text);
@@ -76,6 +96,9 @@ pub(super) fn time(text: &str) -> String {
 
 /// Returns a column's name as a heading.
 pub(super) fn heading(name: &str) -> String {
+    let name = name
+        .strip_suffix("_seconds")
+        .map_or(name.to_string(), |of| format!("{of}_time"));
     let words = name.replace("1000", "1,000").replace('_', " ");
     let mut chars = words.chars();
     chars.next().map_or(String::new(), |first| {
@@ -117,6 +140,14 @@ mod tests {
         assert_eq!(time("2026-09-01T00:00:00Z"), "2026-09-01");
         assert_eq!(time("2026-09-01T02:03:04.5Z"), "2026-09-01 02:03");
         assert_eq!(heading("per_1000_starts"), "Per 1,000 starts");
+    }
+
+    #[test]
+    fn lengths_of_time_have_two_units_at_most() {
+        assert_eq!(duration(0.2), "0 s");
+        assert_eq!(duration(1272.0), "21 min 12 s");
+        assert_eq!(duration(36_004.3), "10 h 4 s");
+        assert_eq!(duration(90_061.0), "1 d 1 h");
     }
 
     #[test]
