@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-/// Charts of a page that has something to draw for each.
+/// Charts of the page; the fixtures have no competing starts, so that one has nothing to draw.
 const CHARTS: usize = 10;
+const EMPTY: &str = "gaps";
 
 /// A lake, and the report about it.
 static PAGE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
@@ -41,9 +43,12 @@ struct Visit {
     output: Output,
 }
 
-/// Opens the page as `arguments` say. The browser's own errands are switched off, so that what is in its net log is
-/// the page's.
 fn visit(arguments: &[&str]) -> Visit {
+    visit_page(&PAGE.1, arguments)
+}
+
+/// Opens a page as `arguments` say.
+fn visit_page(page: &Path, arguments: &[&str]) -> Visit {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let program = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_string());
     let output = Command::new(&program)
@@ -66,7 +71,7 @@ fn visit(arguments: &[&str]) -> Visit {
             directory.path().join("profile").display()
         ))
         .args(arguments)
-        .arg(format!("file://{}", PAGE.1.display()))
+        .arg(format!("file://{}", page.display()))
         .output()
         .unwrap_or_else(|error| panic!("cannot run `{program}`, the browser: {error}"));
     Visit { directory, output }
@@ -77,36 +82,63 @@ impl Visit {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
-    /// Neither an error nor a warning on the console, and no request but for the page itself.
-    fn is_quiet(&self) {
+    /// Returns what the page wrote to the console, its errors above all.
+    fn console(&self) -> Vec<String> {
         let told = String::from_utf8_lossy(&self.output.stderr);
-        let console: Vec<&str> = told
-            .lines()
-            .filter(|line| line.contains(":CONSOLE"))
-            .collect();
-        assert!(console.is_empty(), "{console:#?}");
-        let log = fs::read_to_string(self.directory.path().join("net.json")).expect("has a log");
-        let asked: Vec<&str> = log
-            .split("\"url\":\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .filter(|url| !url.starts_with("file:") && !url.starts_with("data:"))
-            .collect();
-        assert!(asked.is_empty(), "{asked:#?}");
+        let lines = told.lines().filter(|line| line.contains(":CONSOLE"));
+        lines.map(str::to_string).collect()
     }
+
+    /// Returns what the page asked the network for. The browser runs errands of its own, which no page began.
+    fn requests(&self) -> Vec<String> {
+        let log = fs::read(self.directory.path().join("net.json")).expect("has a log");
+        let log: Value = serde_json::from_slice(&log).expect("is JSON");
+        let events = log["events"].as_array().expect("has events");
+        let params = events.iter().map(|event| &event["params"]);
+        params
+            .filter(|params| {
+                let initiator = params["initiator"].as_str();
+                initiator.is_some_and(|initiator| initiator != "not an origin")
+            })
+            .filter_map(|params| params["url"].as_str().map(str::to_string))
+            .collect()
+    }
+
+    fn is_quiet(&self) {
+        assert_eq!(self.console(), [] as [String; 0]);
+        assert_eq!(self.requests(), [] as [String; 0]);
+    }
+}
+
+#[test]
+fn a_page_that_fails_or_asks_the_network_is_noticed() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let page = directory.path().join("page.html");
+    let html = "<!doctype html><img src=\"http://127.0.0.1:9/x.png\"><script>none.of()</script>";
+    fs::write(&page, html).expect("writes");
+    let visit = visit_page(&page, &["--dump-dom"]);
+    assert!(visit.console()[0].contains("none is not defined"));
+    assert_eq!(visit.requests(), ["http://127.0.0.1:9/x.png"]);
 }
 
 /// Every chart has drawn shapes, and none is left over.
 fn all_are_drawn(page: &str, theme: &str) {
-    assert!(
-        page.contains(&format!("data-charts=\"{CHARTS}\"")),
-        "charts"
-    );
+    let drawn = format!("data-charts=\"{}\"", CHARTS - 1);
+    assert!(page.contains(&drawn), "{drawn}");
     assert!(page.contains(&format!("data-theme=\"{theme}\"")), "{theme}");
     let places: Vec<&str> = page.split("data-chart=\"").skip(1).collect();
     assert_eq!(places.len(), CHARTS);
     for place in places {
         let name = place.split('"').next().unwrap_or_default();
+        let is_hidden = place
+            .split('>')
+            .next()
+            .unwrap_or_default()
+            .contains("hidden");
+        assert_eq!(is_hidden, name == EMPTY, "{name}");
+        if is_hidden {
+            continue;
+        }
         let drawing = place.split("<svg").nth(1).expect("is an image");
         let drawing = drawing.split("</svg>").next().unwrap_or_default();
         assert!(drawing.matches("<path").count() >= 3, "{name}: {drawing}");

@@ -119,3 +119,82 @@ fn embedded(report: &Report) -> Result<String> {
 fn hash(script: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(script)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::RecordBatch;
+    use arrow::datatypes::Schema;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::detection::front_matter::ColumnType;
+    use crate::report::{Column, Period, Section, Window};
+
+    /// A name that tries to end its element, its attribute and its word.
+    const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=\"alert('2')\">";
+
+    fn page(rows: Vec<Vec<Value>>) -> String {
+        let column = |name: &str, kind| Column {
+            name: name.to_string(),
+            kind,
+            doc: HOSTILE.to_string(),
+        };
+        let section = Section {
+            query: "worst_channels".to_string(),
+            title: "Channels".to_string(),
+            description: HOSTILE.to_string(),
+            columns: vec![
+                column("app_id", ColumnType::String),
+                column("cname", ColumnType::String),
+                column("routing_errors", ColumnType::Int64),
+            ],
+            batch: RecordBatch::new_empty(Arc::new(Schema::empty())),
+            rows,
+        };
+        let report = Report {
+            window: Window {
+                since: 0,
+                until: 1,
+                previous_since: 0,
+                period: Period::Day,
+            },
+            sections: vec![section],
+        };
+        let mut bytes = Vec::new();
+        write_html(&report, &mut bytes).expect("writes");
+        String::from_utf8(bytes).expect("is text")
+    }
+
+    #[test]
+    fn a_hostile_name_stays_text() {
+        let page = page(vec![vec![json!("app"), json!(HOSTILE), json!(3)]]);
+        assert_eq!(page.matches("<script").count(), 3);
+        assert_eq!(page.matches("</script>").count(), 3);
+        assert!(!page.contains("<img src=x"));
+        let command = "tapetrail investigate --cname=&#39;&lt;/script&gt;&lt;script&gt;alert(1)";
+        assert!(page.contains(command));
+        assert!(page.contains("alert(&#39;\\&#39;&#39;2&#39;\\&#39;&#39;)"));
+    }
+
+    #[test]
+    fn a_report_without_findings_says_so() {
+        let page = page(Vec::new());
+        assert!(page.contains("<strong>None.</strong> Channels"));
+    }
+
+    #[test]
+    fn the_scripts_are_what_the_policy_lets_run() {
+        let page = page(Vec::new());
+        for script in [ECHARTS, SCRIPT] {
+            assert!(page.contains(&hash(script)));
+            assert!(!script.contains("</script"));
+        }
+        assert!(page.contains("default-src 'none'"));
+        assert_eq!(
+            hash(ECHARTS),
+            "sha256-/ZWPMYsTmJORhnR5ApD81z0Z2VO5EXXVJ3JQ/6oXfY4="
+        );
+    }
+}
