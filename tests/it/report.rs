@@ -141,6 +141,11 @@ async fn every_number_is_a_cell_of_a_named_query() {
         serde_json::from_str(&text(&report, |report, out| write_json(report, out))).expect("JSON");
     assert_eq!(embedded(&page), json, "the page carries what the JSON says");
 
+    for query in library.reports() {
+        let columns = query.check_columns(&engine).await;
+        columns.unwrap_or_else(|error| panic!("{}: {error:#}", query.name));
+    }
+
     let instant = |at| ScalarValue::TimestampMicrosecond(Some(at), Some("UTC".into()));
     let params = BTreeMap::from([
         ("since", instant(report.window.since)),
