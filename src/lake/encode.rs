@@ -1,6 +1,7 @@
 //! A batch of rows -> sorted Parquet files, one for each date. CPU work: runs off the polling thread.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -8,15 +9,18 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::kernels::partition::partition;
 use arrow::compute::take;
 use arrow::datatypes::{
-    DataType, Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType,
+    DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType,
 };
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use deltalake::kernel::Add;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion,
+};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -111,14 +115,46 @@ fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
+/// Writes one file, a column after the other: so only one column's encoder and compressor are in memory, and in cache.
 fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(writer_properties(stream, rows))
-        // The Arrow schema would tell readers to make string views; the Parquet schema says all there is.
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), rows.schema(), options)?;
-    writer.write(rows)?;
-    Ok(writer.into_inner()?)
+    let schema = rows.schema();
+    let properties = Arc::new(writer_properties(stream, rows));
+    let mut file = file_writer(Vec::new(), &schema, &properties)?;
+    for first in (0..rows.num_rows()).step_by(ROW_GROUP_ROWS) {
+        let count = ROW_GROUP_ROWS.min(rows.num_rows() - first);
+        let mut group = file.next_row_group()?;
+        for (index, column) in rows.columns().iter().enumerate() {
+            let field = schema.field(index);
+            let alone = Arc::new(schema.project(&[index])?);
+            let writers = ArrowRowGroupWriterFactory::new(
+                &file_writer(std::io::sink(), &alone, &properties)?,
+                alone,
+            );
+            let leaves = compute_leaves(field, &column.slice(first, count))?;
+            let writers = writers.create_column_writers(0)?;
+            for (leaf, mut writer) in leaves.iter().zip(writers) {
+                writer.write(leaf)?;
+                writer.close()?.append_to_row_group(&mut group)?;
+            }
+        }
+        group.close()?;
+    }
+    Ok(file.into_inner()?)
+}
+
+/// Returns a writer for rows of this schema. The Arrow schema is left out of the file: it would tell readers to make
+/// string views, and the Parquet schema says all there is.
+fn file_writer<W: Write + Send>(
+    sink: W,
+    schema: &Schema,
+    properties: &WriterPropertiesPtr,
+) -> Result<SerializedFileWriter<W>> {
+    let parquet = ArrowSchemaConverter::new().convert(schema)?;
+    Ok(SerializedFileWriter::new(
+        sink,
+        parquet.root_schema_ptr(),
+        Arc::clone(properties),
+    )?)
 }
 
 fn writer_properties(stream: Stream, rows: &RecordBatch) -> WriterProperties {
@@ -141,6 +177,13 @@ fn writer_properties(stream: Stream, rows: &RecordBatch) -> WriterProperties {
         let column = ColumnPath::from(name);
         properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
     }
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        if is_constant(column) {
+            // One value takes a few bytes: compressed it would take more, and a compressor costs time to make.
+            let path = leaf_path(field);
+            properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
+        }
+    }
     for name in BLOOM_COLUMNS {
         if rows.schema().column_with_name(name).is_some() {
             let column = ColumnPath::from(name);
@@ -151,6 +194,39 @@ fn writer_properties(stream: Stream, rows: &RecordBatch) -> WriterProperties {
         }
     }
     properties.build()
+}
+
+/// Returns where a column's values are in the file.
+fn leaf_path(field: &Field) -> ColumnPath {
+    match field.data_type() {
+        DataType::List(_) => ColumnPath::from(vec![
+            field.name().clone(),
+            "list".to_string(),
+            "item".to_string(),
+        ]),
+        _ => ColumnPath::from(field.name().as_str()),
+    }
+}
+
+/// Says whether all rows have the same value, or none.
+fn is_constant(column: &ArrayRef) -> bool {
+    if column.null_count() > 0 || column.is_empty() {
+        return column.null_count() == column.len();
+    }
+    match column.data_type() {
+        DataType::Utf8View => {
+            let texts = column.as_string_view();
+            let first = texts.value(0);
+            (1..texts.len()).all(|row| texts.value(row) == first)
+        }
+        DataType::Int32 => is_repeated(column.as_primitive::<Int32Type>().values()),
+        DataType::Int64 => is_repeated(column.as_primitive::<Int64Type>().values()),
+        _ => false,
+    }
+}
+
+fn is_repeated<T: PartialEq>(values: &[T]) -> bool {
+    values.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 fn add(date: &str, rows: &RecordBatch, bytes: usize, modified_at: i64) -> Add {

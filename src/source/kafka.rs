@@ -79,8 +79,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statistics, from which lag is read, come this often.
 const STATISTICS_INTERVAL: &str = "1000";
 
-/// librdkafka's prefetch queue, in kB: enough for a second at full speed, a small part of the memory bound.
-const PREFETCH_KB: &str = "24576";
+/// librdkafka's prefetch queue, in kB: what is decoded in a tenth of a second, and a small part of the memory.
+const PREFETCH_KB: &str = "16384";
+
+/// What one answer of a broker may hold, and of one partition in it, in bytes. librdkafka's own bounds are 50 MB and
+/// 1 MB, all of it in memory until the last message of it is taken. A larger message comes all the same.
+const FETCH_BYTES: &str = "8388608";
+const FETCH_PARTITION_BYTES: &str = "524288";
 
 pub struct KafkaSource {
     consumer: BaseConsumer<Rebalancer>,
@@ -113,8 +118,11 @@ impl KafkaSource {
         Ok(self.consumer.subscribe(topics)?)
     }
 
-    /// Returns the cluster's id, which names offsets in the lake.
-    pub fn cluster_id(&self) -> Option<String> {
+    /// Returns the cluster's id, which names offsets in the lake; none when no broker answers.
+    pub fn cluster_id(&self, topic: &str) -> Option<String> {
+        // The id comes with metadata, which librdkafka would ask for a second later by itself.
+        let metadata = self.consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT);
+        metadata.ok()?;
         self.consumer.client().fetch_cluster_id(REQUEST_TIMEOUT)
     }
 
@@ -419,6 +427,8 @@ pub fn client_config(config: &Config) -> ClientConfig {
         ("client.id", "tapetrail"),
         ("partition.assignment.strategy", "cooperative-sticky"),
         ("queued.max.messages.kbytes", PREFETCH_KB),
+        ("fetch.max.bytes", FETCH_BYTES),
+        ("fetch.message.max.bytes", FETCH_PARTITION_BYTES),
         ("fetch.queue.backoff.ms", "10"),
         ("fetch.wait.max.ms", "100"),
         ("statistics.interval.ms", STATISTICS_INTERVAL),

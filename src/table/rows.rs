@@ -15,7 +15,7 @@ use crate::event::{
 };
 
 /// Bytes that one row takes beside its texts: fixed-width columns, string views and validity.
-const ROW_BYTES: usize = 700;
+pub const ROW_BYTES: usize = 700;
 
 /// 2014-01-01T00:00:00Z: nothing was recorded before the service existed.
 const EARLIEST_TRUSTED: Micros = 1_388_534_400 * 1_000_000;
