@@ -4,7 +4,7 @@
 check:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
-    cargo clippy --locked --test kafka -- -D warnings
+    cargo clippy --locked --test kafka --test browser -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 # Everything that needs no broker.
@@ -14,6 +14,10 @@ test:
 # Against a real Apache Kafka, which the tests start by themselves (Java and Maven).
 test-kafka:
     cargo test --locked --test kafka -- --test-threads 4
+
+# The report's page in a real browser (Chromium).
+test-browser:
+    cargo test --locked --test browser
 
 # Speed of the parts, then of the consumer beside kcat on the same topic.
 bench:

@@ -34,4 +34,5 @@ pub mod verify;
 pub mod maintain;
 pub mod generate;
 pub mod render;
+pub mod report;
 pub mod command;

@@ -83,8 +83,23 @@ struct PartitionState {
     occurred_at: Option<Micros>,
 }
 
-/// Verifies all tables of a lake; `is_full` looks at every row again.
+/// Verifies all tables of a lake and remembers how far; `is_full` looks at every row again.
 pub async fn verify(lake: &Lake, library: &Library, is_full: bool) -> Result<Report> {
+    let (report, state) = compare_tables(lake, library, is_full).await?;
+    if report.problems.is_empty() {
+        lake.write(STATE_FILE, serde_json::to_vec_pretty(&state)?)
+            .await?;
+    }
+    Ok(report)
+}
+
+/// The same without a trace in the lake.
+pub async fn look(lake: &Lake, library: &Library) -> Result<Report> {
+    let (report, _state) = compare_tables(lake, library, false).await?;
+    Ok(report)
+}
+
+async fn compare_tables(lake: &Lake, library: &Library, is_full: bool) -> Result<(Report, State)> {
     let state: State = match lake.read(STATE_FILE).await? {
         // A state that cannot be read is no reason to trust anything: look at every row.
         Some(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
@@ -110,11 +125,7 @@ pub async fn verify(lake: &Lake, library: &Library, is_full: bool) -> Result<Rep
             .tables
             .insert(stream.stem().to_string(), verified);
     }
-    if report.problems.is_empty() {
-        lake.write(STATE_FILE, serde_json::to_vec_pretty(&next_state)?)
-            .await?;
-    }
-    Ok(report)
+    Ok((report, next_state))
 }
 
 async fn verify_table(

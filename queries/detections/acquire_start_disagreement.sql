@@ -2,6 +2,7 @@
 -- name        = "acquire_start_disagreement"
 -- title       = "The ticket was asked for with other storage than the start"
 -- severity    = "high"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P11"]
 -- description = """

@@ -2,6 +2,7 @@
 -- name        = "backup_detour"
 -- title       = "Files went to the service's backup cloud first"
 -- severity    = "medium"
+-- category    = "upload"
 -- status      = "stable"
 -- patterns    = ["P24"]
 -- description = """

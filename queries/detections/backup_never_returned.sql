@@ -2,6 +2,7 @@
 -- name        = "backup_never_returned"
 -- title       = "Files went to the service's backup cloud and have not come home"
 -- severity    = "high"
+-- category    = "upload"
 -- status      = "stable"
 -- patterns    = ["P25"]
 -- description = """

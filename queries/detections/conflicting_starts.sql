@@ -2,6 +2,7 @@
 -- name        = "conflicting_starts"
 -- title       = "Two starts of one channel, alive together, disagree on where to store"
 -- severity    = "high"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P01", "P02", "P03", "P04"]
 -- description = """

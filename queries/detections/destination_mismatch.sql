@@ -2,6 +2,7 @@
 -- name        = "destination_mismatch"
 -- title       = "The customer's record names the right vendor, but another bucket, region or path than the files have"
 -- severity    = "medium"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P21"]
 -- description = """

@@ -2,6 +2,7 @@
 -- name        = "environment_switching"
 -- title       = "One channel, or one family of channels, goes to another vendor by who calls"
 -- severity    = "medium"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P32"]
 -- description = """

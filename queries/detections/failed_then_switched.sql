@@ -2,6 +2,7 @@
 -- name        = "failed_then_switched"
 -- title       = "A failed start on one storage, then an accepted one on another"
 -- severity    = "high"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P06"]
 -- description = """

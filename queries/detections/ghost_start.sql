@@ -2,6 +2,7 @@
 -- name        = "ghost_start"
 -- title       = "A start without a known outcome left a live session behind"
 -- severity    = "high"
+-- category    = "session"
 -- status      = "stable"
 -- patterns    = ["P07"]
 -- description = """

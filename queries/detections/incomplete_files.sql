@@ -2,6 +2,7 @@
 -- name        = "incomplete_files"
 -- title       = "An index without slices, slices without an index, or no mp4 though asked"
 -- severity    = "medium"
+-- category    = "upload"
 -- status      = "stable"
 -- patterns    = ["P31"]
 -- description = """

@@ -2,6 +2,7 @@
 -- name        = "incomplete_payload"
 -- title       = "A logged API call that cannot be audited"
 -- severity    = "medium"
+-- category    = "evidence"
 -- status      = "stable"
 -- patterns    = []
 -- description = """

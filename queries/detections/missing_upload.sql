@@ -2,6 +2,7 @@
 -- name        = "missing_upload"
 -- title       = "Announced as uploaded, but no file was ever seen"
 -- severity    = "high"
+-- category    = "upload"
 -- status      = "stable"
 -- patterns    = ["P22"]
 -- description = """

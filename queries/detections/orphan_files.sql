@@ -2,6 +2,7 @@
 -- name        = "orphan_files"
 -- title       = "Files of a session that no accepted start explains"
 -- severity    = "medium"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P30"]
 -- description = """

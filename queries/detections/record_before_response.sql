@@ -2,6 +2,7 @@
 -- name        = "record_before_response"
 -- title       = "The customer's record was written before the start was answered, or from a start that failed"
 -- severity    = "medium"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P01", "P02", "P06", "P20"]
 -- description = """

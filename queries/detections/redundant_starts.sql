@@ -2,6 +2,7 @@
 -- name        = "redundant_starts"
 -- title       = "Two starts of one channel, alive together, store in the same place"
 -- severity    = "high"
+-- category    = "session"
 -- status      = "stable"
 -- patterns    = ["P01", "P02", "P03", "P05"]
 -- description = """

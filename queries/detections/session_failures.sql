@@ -2,6 +2,7 @@
 -- name        = "session_failures"
 -- title       = "Sessions that failed, or that could not be started"
 -- severity    = "high"
+-- category    = "session"
 -- status      = "stable"
 -- patterns    = ["P40", "P41", "P42", "P43", "P44", "P45", "P46", "P47", "P48", "P49"]
 -- description = """

@@ -2,6 +2,7 @@
 -- name        = "slow_or_cross_region_upload"
 -- title       = "The upload fell behind or timed out"
 -- severity    = "medium"
+-- category    = "upload"
 -- status      = "stable"
 -- patterns    = ["P28", "P29"]
 -- description = """

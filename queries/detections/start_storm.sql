@@ -2,6 +2,7 @@
 -- name        = "start_storm"
 -- title       = "Many starts of one channel in a short time"
 -- severity    = "medium"
+-- category    = "session"
 -- status      = "stable"
 -- patterns    = ["P09"]
 -- description = """

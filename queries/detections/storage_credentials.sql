@@ -2,6 +2,7 @@
 -- name        = "storage_credentials"
 -- title       = "Wrong or expired storage credentials"
 -- severity    = "high"
+-- category    = "upload"
 -- status      = "stable"
 -- patterns    = ["P26", "P27"]
 -- description = """

@@ -2,6 +2,7 @@
 -- name        = "storage_switched_by_update"
 -- title       = "An update moved a live session to other storage"
 -- severity    = "high"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P10"]
 -- description = """

@@ -2,6 +2,7 @@
 -- name        = "unannounced_upload"
 -- title       = "Files arrived, no notification said so"
 -- severity    = "low"
+-- category    = "upload"
 -- status      = "stable"
 -- patterns    = ["P23"]
 -- description = """

@@ -2,6 +2,7 @@
 -- name        = "unstopped_session"
 -- title       = "A session that nobody stopped, or whose stop named another one"
 -- severity    = "medium"
+-- category    = "session"
 -- status      = "stable"
 -- patterns    = ["P12"]
 -- description = """

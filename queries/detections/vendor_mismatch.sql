@@ -2,6 +2,7 @@
 -- name        = "vendor_mismatch"
 -- title       = "The customer's record names one vendor, the files are at another"
 -- severity    = "high"
+-- category    = "routing"
 -- status      = "stable"
 -- patterns    = ["P20"]
 -- description = """

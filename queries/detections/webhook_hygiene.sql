@@ -2,6 +2,7 @@
 -- name        = "webhook_hygiene"
 -- title       = "Webhooks with bad signatures, gaps, more repeats or more disorder than the service explains"
 -- severity    = "high"
+-- category    = "evidence"
 -- status      = "stable"
 -- patterns    = ["P50"]
 -- description = """

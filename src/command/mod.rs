@@ -11,6 +11,7 @@ mod maintain;
 pub mod output;
 mod progress;
 mod replay;
+mod report;
 mod sql;
 mod verify;
 
@@ -60,6 +61,7 @@ enum Command {
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),
     Investigate(investigate::InvestigateArgs),
+    Report(report::ReportArgs),
     Check(check::Args),
     Verify(verify::VerifyArgs),
     Replay(replay::ReplayArgs),
@@ -163,6 +165,7 @@ impl Cli {
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
             Command::Investigate(args) => runtime()?.block_on(investigate::run(args, &context)),
+            Command::Report(args) => runtime()?.block_on(report::run(args, &context)),
             Command::Check(args) => check::run(args, &context),
             Command::Verify(args) => runtime()?.block_on(verify::run(args, &context)),
             Command::Replay(args) => runtime()?.block_on(replay::run(args, &context)),

@@ -25,6 +25,8 @@ pub struct Header {
     pub description: String,
     /// The highest severity its rows can have, or the only one.
     pub severity: Option<Severity>,
+    /// Of a detection: what its findings are about, for reports.
+    pub category: Option<Category>,
     pub status: Option<Status>,
     /// What looks like the fault and is none.
     #[serde(default)]
@@ -35,6 +37,7 @@ pub struct Header {
     #[serde(default)]
     pub patterns: Vec<String>,
     /// Of a view: its rows are few and much is built on them, so that a run of many queries computes them once.
+    /// Of a report's query: its rows are a table that the report's other queries read.
     #[serde(default)]
     pub kept: bool,
     /// Columns that together say which fault this is; the finding's id is their hash.
@@ -107,6 +110,20 @@ pub enum Severity {
     Critical,
 }
 
+/// What findings are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Files are, or were believed to be, elsewhere than meant.
+    Routing,
+    /// Files did not come, came late or not whole.
+    Upload,
+    /// Sessions were started, stopped or ended as they should not be.
+    Session,
+    /// What was logged cannot prove anything.
+    Evidence,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -131,6 +148,17 @@ impl Severity {
             Severity::Medium => "medium",
             Severity::High => "high",
             Severity::Critical => "critical",
+        }
+    }
+}
+
+impl Category {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Category::Routing => "routing",
+            Category::Upload => "upload",
+            Category::Session => "session",
+            Category::Evidence => "evidence",
         }
     }
 }

@@ -11,7 +11,8 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::common::ScalarValue;
 
 use super::findings;
-use super::front_matter::{self, ColumnType, Header, ParamType, Severity};
+use super::front_matter::{self, Category, ColumnType, Header, ParamType, Severity};
+use super::report_query::ReportQuery;
 use crate::engine::{Engine, Params, Statement, View};
 
 macro_rules! queries {
@@ -67,6 +68,27 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "not_judged/unstopped_session.sql",
     "not_judged/vendor_mismatch.sql",
     "not_judged/webhook_hygiene.sql",
+    "reports/apps.sql",
+    "reports/buckets.sql",
+    "reports/caller_regions.sql",
+    "reports/caller_versions.sql",
+    "reports/causes.sql",
+    "reports/fault_starts.sql",
+    "reports/faults.sql",
+    "reports/kinds.sql",
+    "reports/kinds_by_period.sql",
+    "reports/known_sessions.sql",
+    "reports/lost_durations.sql",
+    "reports/lost_sessions.sql",
+    "reports/lost_summary.sql",
+    "reports/not_judged_reasons.sql",
+    "reports/overview.sql",
+    "reports/periods.sql",
+    "reports/span.sql",
+    "reports/start_gaps.sql",
+    "reports/vendor_pairs.sql",
+    "reports/verified_through.sql",
+    "reports/worst_channels.sql",
     "verify/positions.sql",
     "verify/spans.sql",
     "views/accepted_starts.sql",
@@ -143,6 +165,7 @@ pub type Overrides = BTreeMap<String, BTreeMap<String, ScalarValue>>;
 pub struct Library {
     queries: BTreeMap<String, Query>,
     detections: Vec<Detection>,
+    reports: Vec<ReportQuery>,
 }
 
 impl Library {
@@ -188,9 +211,15 @@ impl Library {
             let known = detections.iter().any(|detection| detection.name == name);
             ensure!(known, "{}: there is no detection `{name}`", query.path);
         }
+        let reports = in_folder(&queries, "reports/")
+            .map(|(name, query)| {
+                ReportQuery::check(name, query).with_context(|| query.path.clone())
+            })
+            .collect::<Result<Vec<_>>>()?;
         Ok(Library {
             queries,
             detections,
+            reports,
         })
     }
 
@@ -249,6 +278,41 @@ impl Library {
     /// Returns the detections in order of name.
     pub fn detections(&self) -> &[Detection] {
         &self.detections
+    }
+
+    /// Returns the queries of reports in order of name.
+    pub fn reports(&self) -> &[ReportQuery] {
+        &self.reports
+    }
+
+    /// Returns the detections as the table that reports read: detection, title, category (null where the
+    /// header has none) and severity.
+    pub fn detection_table(&self) -> Result<RecordBatch> {
+        let column = |value: fn(&Detection) -> Option<String>| -> ArrayRef {
+            Arc::new(self.detections.iter().map(value).collect::<StringArray>())
+        };
+        let category = |detection: &Detection| {
+            let category = detection.header.category;
+            category.map(|category: Category| category.as_str().to_string())
+        };
+        Ok(RecordBatch::try_from_iter_with_nullable([
+            (
+                "detection",
+                column(|detection| Some(detection.name.clone())),
+                true,
+            ),
+            (
+                "title",
+                column(|detection| Some(detection.header.title.clone())),
+                true,
+            ),
+            ("category", column(category), true),
+            (
+                "severity",
+                column(|detection| Some(detection.severity.to_string())),
+                true,
+            ),
+        ])?)
     }
 
     /// Returns a table of the detections: name, severity, status, patterns, title and parameters.
@@ -452,7 +516,7 @@ impl Detection {
 }
 
 /// Parses a query that must give the same rows in the same order whenever it runs over the same data.
-fn checked_statement(sql: &str) -> Result<Statement> {
+pub(super) fn checked_statement(sql: &str) -> Result<Statement> {
     let statement = Statement::parse_one(sql)?;
     if let Some(function) = statement.volatile_functions().first() {
         bail!("`{function}` makes two runs over the same data differ; take a parameter instead");
@@ -465,7 +529,7 @@ fn checked_statement(sql: &str) -> Result<Statement> {
 }
 
 /// Compares declared with used parameters, both ways.
-fn check_params(
+pub(super) fn check_params(
     header: &Header,
     statement: &Statement,
     not_judged: Option<&Statement>,

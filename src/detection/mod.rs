@@ -4,5 +4,6 @@
 pub mod findings;
 pub mod front_matter;
 pub mod library;
+pub mod report_query;
 pub mod run;
 pub mod window;

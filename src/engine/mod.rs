@@ -171,6 +171,24 @@ impl Engine {
         &self.table_versions
     }
 
+    /// Makes rows a table of the session, for queries that build on what others gave.
+    pub fn give(&self, name: &str, rows: RecordBatch) -> Result<()> {
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+        self.session
+            .register_table(name, Arc::new(table))
+            .with_context(|| format!("cannot make the table `{name}`"))?;
+        Ok(())
+    }
+
+    /// Makes these queries views of the session, whose rows are computed once, when first used.
+    pub fn keep(&mut self, queries: Vec<View>) -> Result<()> {
+        let added = Views::new(queries)?;
+        self.kept.extend(added.names());
+        self.view_names.extend(added.names());
+        self.views.get_mut().append(added);
+        Ok(())
+    }
+
     /// Starts a statement and returns its rows as they come. Refuses whatever writes.
     pub async fn execute(
         &self,

@@ -65,6 +65,12 @@ impl Views {
         })
     }
 
+    /// Appends views that may read those here.
+    pub(super) fn append(&mut self, added: Views) {
+        self.ordered.extend(added.ordered);
+        self.needs.extend(added.needs);
+    }
+
     /// Returns the names of all of them, each after those it reads.
     pub(super) fn names(&self) -> Vec<String> {
         self.ordered.iter().map(|view| view.name.clone()).collect()

@@ -16,6 +16,7 @@ mod lake;
 mod layout;
 mod maintain;
 mod power_cut;
+mod report;
 mod rooms;
 mod secrets;
 mod time_travel;

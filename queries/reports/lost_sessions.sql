@@ -1,0 +1,152 @@
+-- ---
+-- name        = "lost_sessions"
+-- title       = "Sessions whose files were not where they were believed"
+-- kept        = true
+-- description = """
+-- One row per session and way to be lost, with the time it lasted. `elsewhere`: files lay at another vendor than the customer's record
+-- named, until the record was corrected or files came there. `in_backup`: files waited in the service's backup cloud until they came
+-- home. `unseen`: announced as uploaded, never seen. What is still lost has no `found_at`; those of `in_backup` and `unseen` are
+-- findings, and `measured_to` says how far the witness streams have come.
+-- """
+--
+-- [columns]
+-- sid         = { type = "string", doc = "recording session id" }
+-- way         = { type = "string", doc = "elsewhere, in_backup, unseen" }
+-- lost_at     = { type = "timestamp", doc = "since when" }
+-- found_at    = { type = "timestamp", doc = "until when; null while it is still lost" }
+-- measured_to = { type = "timestamp", doc = "up to when the streams that would tell are complete" }
+-- ---
+WITH reach AS (
+    SELECT
+        min(CASE WHEN stream = 'session_records' THEN watermark END) AS records_to,
+        min(CASE WHEN stream = 'storage_events' THEN watermark END) AS files_to
+    FROM watermarks
+    WHERE scope = 'stream'
+),
+
+places AS (
+    SELECT sid, vendor_name, bucket, min(first_at) AS first_at
+    FROM session_places
+    GROUP BY sid, vendor_name, bucket
+),
+
+versions AS (
+    -- What the record that counts for a session said, and until when.
+    SELECT
+        session_beliefs.sid,
+        record_versions.vendor_name,
+        record_versions.bucket,
+        record_versions.version_at,
+        lead(record_versions.version_at) OVER (
+            PARTITION BY session_beliefs.sid
+            ORDER BY record_versions.version_at, record_versions.received_at, record_versions.position
+        ) AS replaced_at
+    FROM session_beliefs
+    INNER JOIN session_landings ON session_landings.sid = session_beliefs.sid
+    INNER JOIN record_versions ON record_versions.record_id = session_beliefs.record_id
+    INNER JOIN (
+        -- Only records that ever named a vendor without files of the session.
+        SELECT session_beliefs.record_id
+        FROM session_beliefs
+        INNER JOIN session_landings ON session_landings.sid = session_beliefs.sid
+        INNER JOIN record_versions ON record_versions.record_id = session_beliefs.record_id
+        WHERE record_versions.vendor_name IS NOT NULL
+        GROUP BY session_beliefs.record_id
+        HAVING count(DISTINCT record_versions.vendor_name) > 1
+            OR bool_or(NOT array_has(session_landings.vendors, record_versions.vendor_name))
+    ) AS doubtful ON doubtful.record_id = session_beliefs.record_id
+    WHERE record_versions.vendor_name IS NOT NULL
+),
+
+beliefs AS (
+    SELECT
+        versions.sid,
+        versions.version_at,
+        versions.replaced_at,
+        min(places.first_at) AS landed_at,
+        min(
+            CASE
+                WHEN places.vendor_name = versions.vendor_name
+                    -- One bucket, called by its protocol here and by its vendor there.
+                    OR (
+                        places.vendor_name IN ('s3', 's3compat') AND versions.vendor_name IN ('s3', 's3compat')
+                        AND places.bucket = versions.bucket
+                    )
+                    THEN places.first_at
+            END
+        ) AS home_at
+    FROM versions
+    INNER JOIN places ON places.sid = versions.sid
+    GROUP BY versions.sid, versions.vendor_name, versions.version_at, versions.replaced_at
+),
+
+elsewhere AS (
+    SELECT
+        sid,
+        greatest(version_at, landed_at) AS lost_at,
+        CASE
+            WHEN home_at IS NULL THEN replaced_at
+            WHEN replaced_at IS NULL THEN home_at
+            ELSE least(replaced_at, home_at)
+        END AS found_at
+    FROM beliefs
+),
+
+elsewhere_sessions AS (
+    -- One wrong version after another is one loss.
+    SELECT
+        sid,
+        min(lost_at) AS lost_at,
+        CASE WHEN bool_or(found_at IS NULL) THEN NULL ELSE max(found_at) END AS found_at
+    FROM elsewhere
+    WHERE found_at IS NULL OR found_at > lost_at
+    GROUP BY sid
+),
+
+never_returned AS (
+    SELECT DISTINCT sid
+    FROM (
+        SELECT unnest(sids) AS sid
+        FROM faults
+        WHERE detection = 'backup_never_returned'
+    )
+),
+
+never_seen AS (
+    SELECT DISTINCT sid
+    FROM (
+        SELECT unnest(sids) AS sid
+        FROM faults
+        WHERE detection = 'missing_upload'
+    )
+),
+
+backups AS (
+    SELECT
+        session_backups.sid,
+        session_backups.first_said_at AS lost_at,
+        CASE
+            WHEN never_returned.sid IS NULL THEN least(
+                coalesce(session_backups.uploaded_at, session_backups.index_at, session_backups.last_new_at),
+                coalesce(session_backups.index_at, session_backups.uploaded_at, session_backups.last_new_at)
+            )
+        END AS found_at,
+        never_returned.sid IS NOT NULL AS is_waiting
+    FROM session_backups
+    LEFT JOIN never_returned ON never_returned.sid = session_backups.sid
+)
+
+SELECT sid, 'elsewhere' AS way, lost_at, found_at, reach.records_to AS measured_to
+FROM elsewhere_sessions
+CROSS JOIN reach
+UNION ALL
+SELECT sid, 'in_backup' AS way, lost_at, found_at, reach.files_to AS measured_to
+FROM backups
+CROSS JOIN reach
+WHERE is_waiting OR found_at > lost_at
+UNION ALL
+SELECT unseen_uploads.sid, 'unseen' AS way, unseen_uploads.announced_at AS lost_at, NULL AS found_at, reach.files_to AS measured_to
+FROM unseen_uploads
+INNER JOIN never_seen ON never_seen.sid = unseen_uploads.sid
+CROSS JOIN reach
+ORDER BY lost_at, sid, way
