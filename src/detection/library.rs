@@ -204,27 +204,36 @@ impl Library {
             .collect()
     }
 
+    /// Returns the views that these queries build on, by `folder/stem`: what a session that runs nothing else needs.
+    pub fn views_under(&self, queries: &[&str]) -> Result<Vec<View>> {
+        let needs = self.view_needs()?;
+        let mut reached = BTreeSet::new();
+        for name in queries {
+            let query =
+                (self.query(name)).with_context(|| format!("there is no query `{name}`"))?;
+            reached.extend(reached_from(&needs, &Statement::parse_one(&query.sql)?)?);
+        }
+        let mut views = self.views();
+        views.retain(|view| reached.contains(view.name.as_str()));
+        Ok(views)
+    }
+
+    /// Returns what each view reads itself.
+    fn view_needs(&self) -> Result<ViewNeeds<'_>> {
+        in_folder(&self.queries, "views/")
+            .map(|(name, query)| Ok((name, Statement::parse_one(&query.sql)?.relations()?)))
+            .collect()
+    }
+
     /// Returns the views that a run of these detections (all where none is named) computes once: those that say so
     /// of themselves and that more than one of its queries reads.
     pub fn kept_views(&self, only: &[String]) -> Result<BTreeSet<String>> {
-        let views: BTreeMap<&str, BTreeSet<String>> = in_folder(&self.queries, "views/")
-            .map(|(name, query)| Ok((name, Statement::parse_one(&query.sql)?.relations()?)))
-            .collect::<Result<_>>()?;
+        let views = self.view_needs()?;
         let mut readers: BTreeMap<&str, usize> = BTreeMap::new();
         for detection in self.select(only)? {
             let statements = [Some(&detection.statement), detection.not_judged.as_ref()];
             for statement in statements.into_iter().flatten() {
-                let mut reached = BTreeSet::new();
-                let mut ahead: Vec<String> = statement.relations()?.into_iter().collect();
-                while let Some(relation) = ahead.pop() {
-                    let Some((view, needs)) = views.get_key_value(relation.as_str()) else {
-                        continue;
-                    };
-                    if reached.insert(*view) {
-                        ahead.extend(needs.iter().cloned());
-                    }
-                }
-                for view in reached {
+                for view in reached_from(&views, statement)? {
                     *readers.entry(view).or_default() += 1;
                 }
             }
@@ -515,6 +524,24 @@ fn check_identity(header: &Header) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The relations that each view reads.
+type ViewNeeds<'l> = BTreeMap<&'l str, BTreeSet<String>>;
+
+/// Returns the views that a statement reads, and those that these build on.
+fn reached_from<'l>(views: &ViewNeeds<'l>, statement: &Statement) -> Result<BTreeSet<&'l str>> {
+    let mut reached = BTreeSet::new();
+    let mut ahead: Vec<String> = statement.relations()?.into_iter().collect();
+    while let Some(relation) = ahead.pop() {
+        let Some((view, needs)) = views.get_key_value(relation.as_str()) else {
+            continue;
+        };
+        if reached.insert(*view) {
+            ahead.extend(needs.iter().cloned());
+        }
+    }
+    Ok(reached)
 }
 
 /// Returns the queries of one folder by stem.
