@@ -43,6 +43,10 @@ pub struct EngineArgs {
     /// Memory that sorts, joins and aggregates may use together before they spill to disk
     #[arg(long, value_name = "SIZE", default_value_t = engine::DEFAULT_MEMORY)]
     memory_limit: ByteSize,
+
+    /// Days that begin at this instant or later are left out; set by commands that take `--until`.
+    #[arg(skip)]
+    pub read_until: Option<Micros>,
 }
 
 impl Default for EngineArgs {
@@ -50,6 +54,7 @@ impl Default for EngineArgs {
         EngineArgs {
             queries: None,
             memory_limit: engine::DEFAULT_MEMORY,
+            read_until: None,
         }
     }
 }
@@ -81,6 +86,7 @@ impl EngineArgs {
         let options = EngineOptions {
             memory: self.memory_limit,
             read_from,
+            read_until: self.read_until,
             views: library.views(),
             kept: kept(&library)?,
             ..EngineOptions::default()

@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 
 use super::findings;
 use super::front_matter::{self, ColumnType, Header, ParamType, Severity};
+use super::investigation::Investigation;
 use crate::engine::{Engine, Params, Statement, View};
 
 macro_rules! queries {
@@ -45,12 +46,20 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "detections/unstopped_session.sql",
     "detections/vendor_mismatch.sql",
     "detections/webhook_hygiene.sql",
+    "investigations/believed_and_actual_by_day.sql",
     "investigations/candidates.sql",
     "investigations/coverage.sql",
+    "investigations/dead_letters_by_reason.sql",
+    "investigations/files_of_session.sql",
+    "investigations/mismatches_by_bucket.sql",
     "investigations/reach.sql",
     "investigations/sessions.sql",
+    "investigations/sessions_of_channel.sql",
     "investigations/starts.sql",
+    "investigations/starts_by_caller.sql",
+    "investigations/starts_close_together.sql",
     "investigations/timeline.sql",
+    "investigations/timeline_of_session.sql",
     "not_judged/backup_never_returned.sql",
     "not_judged/destination_mismatch.sql",
     "not_judged/ghost_start.sql",
@@ -143,6 +152,7 @@ pub type Overrides = BTreeMap<String, BTreeMap<String, ScalarValue>>;
 pub struct Library {
     queries: BTreeMap<String, Query>,
     detections: Vec<Detection>,
+    investigations: Vec<Investigation>,
 }
 
 impl Library {
@@ -188,9 +198,17 @@ impl Library {
             let known = detections.iter().any(|detection| detection.name == name);
             ensure!(known, "{}: there is no detection `{name}`", query.path);
         }
+        let investigations = in_folder(&queries, "investigations/")
+            .filter_map(|(name, query)| Some((name, query, query.header.as_ref()?)))
+            .filter(|(_, _, header)| header.status.is_some())
+            .map(|(name, query, header)| {
+                Investigation::check(name, header, &query.sql).with_context(|| query.path.clone())
+            })
+            .collect::<Result<Vec<_>>>()?;
         Ok(Library {
             queries,
             detections,
+            investigations,
         })
     }
 
@@ -260,20 +278,39 @@ impl Library {
         &self.detections
     }
 
+    /// Returns the queries that people run by name, in order of name.
+    pub fn investigations(&self) -> &[Investigation] {
+        &self.investigations
+    }
+
+    /// Returns one of them, or an error that names all there are.
+    pub fn investigation(&self, name: &str) -> Result<&Investigation> {
+        let mut all = self.investigations.iter();
+        all.find(|known| known.name == name).ok_or_else(|| {
+            let all = self.investigations.iter();
+            let known: Vec<_> = all.map(|known| known.name.as_str()).collect();
+            anyhow!("there is no query `{name}`; there are {}", known.join(", "))
+        })
+    }
+
+    /// Returns a table of them: name, title and parameters.
+    pub fn investigations_catalog(&self) -> Result<RecordBatch> {
+        let all = || self.investigations.iter();
+        let text = |value: fn(&Investigation) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(all().map(value)))
+        };
+        Ok(RecordBatch::try_from_iter([
+            ("query", text(|query| query.name.clone())),
+            ("title", text(|query| query.header.title.clone())),
+            ("params", text(|query| described_params(&query.header))),
+        ])?)
+    }
+
     /// Returns a table of the detections: name, severity, status, patterns, title and parameters.
     pub fn catalog(&self) -> Result<RecordBatch> {
         let mut columns: [Vec<String>; 6] = Default::default();
         for detection in &self.detections {
             let header = &detection.header;
-            let params = header.params.iter().map(|(name, param)| {
-                let default = param
-                    .default
-                    .as_ref()
-                    .map_or("required".to_string(), |default| {
-                        default.as_str().map_or(default.to_string(), str::to_string)
-                    });
-                format!("{name} = {default}: {}", param.doc)
-            });
             let values = [
                 detection.name.clone(),
                 detection.severity.to_string(),
@@ -282,7 +319,7 @@ impl Library {
                     .map_or(String::new(), |status| status.to_string()),
                 header.patterns.join(", "),
                 header.title.clone(),
-                params.collect::<Vec<_>>().join("\n"),
+                described_params(header),
             ];
             for (column, value) in columns.iter_mut().zip(values) {
                 column.push(value);
@@ -382,6 +419,16 @@ impl Library {
                 .await
                 .with_context(|| format!("detection `{}`", detection.name))?;
         }
+        for query in &self.investigations {
+            let check = async {
+                let params = query.example_params();
+                let schema = engine.output_schema(&query.statement, &params).await?;
+                findings::check_columns(&schema, &query.columns())
+            };
+            check
+                .await
+                .with_context(|| format!("query `{}`", query.name))?;
+        }
         Ok(())
     }
 }
@@ -460,8 +507,20 @@ impl Detection {
     }
 }
 
+/// Says of each parameter what it is and what it is without being given, a line each.
+fn described_params(header: &Header) -> String {
+    let params = header.params.iter().map(|(name, param)| {
+        let default = param.default.as_ref();
+        let default = default.map_or("required".to_string(), |default| {
+            default.as_str().map_or(default.to_string(), str::to_string)
+        });
+        format!("{name} = {default}: {}", param.doc)
+    });
+    params.collect::<Vec<_>>().join("\n")
+}
+
 /// Parses a query that must give the same rows in the same order whenever it runs over the same data.
-fn checked_statement(sql: &str) -> Result<Statement> {
+pub(super) fn checked_statement(sql: &str) -> Result<Statement> {
     let statement = Statement::parse_one(sql)?;
     if let Some(function) = statement.volatile_functions().first() {
         bail!("`{function}` makes two runs over the same data differ; take a parameter instead");
@@ -474,7 +533,7 @@ fn checked_statement(sql: &str) -> Result<Statement> {
 }
 
 /// Compares declared with used parameters, both ways.
-fn check_params(
+pub(super) fn check_params(
     header: &Header,
     statement: &Statement,
     not_judged: Option<&Statement>,
