@@ -356,7 +356,6 @@ async fn a_window_opens_the_days_that_it_touches() {
         let (_, disk) = lake().await;
         let store = FaultyStore::new(disk, |_| Verdict::Pass);
         let options = EngineOptions {
-            views: Library::embedded().expect("the queries are right").views(),
             read_from,
             read_until,
             ..EngineOptions::default()
@@ -364,7 +363,7 @@ async fn a_window_opens_the_days_that_it_touches() {
         let engine = Engine::open(&lake_in(store.clone()), options)
             .await
             .expect("opens");
-        let sql = "SELECT min(payload), min(occurred_at) FROM webhooks";
+        let sql = "SELECT min(payload), min(occurred_at) FROM log_webhooks";
         engine.run(sql, &[]).await.expect("runs");
         let calls = store.calls();
         let opened: BTreeSet<String> = (calls.iter())
