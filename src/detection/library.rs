@@ -514,7 +514,10 @@ fn described_params(header: &Header) -> String {
         let default = default.map_or("required".to_string(), |default| {
             default.as_str().map_or(default.to_string(), str::to_string)
         });
-        format!("{name} = {default}: {}", param.doc)
+        match default.as_str() {
+            "" => format!("{name} (may be left out): {}", param.doc),
+            _ => format!("{name} = {default}: {}", param.doc),
+        }
     });
     params.collect::<Vec<_>>().join("\n")
 }
