@@ -17,10 +17,6 @@ use tapetrail::table::rows::{Origin, Rows};
 
 mod messages;
 
-/// The allocator of the program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// About what a commit of 128 MB holds.
 const MESSAGES: u64 = 100_000;
 const PARTITIONS: u64 = 16;

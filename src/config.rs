@@ -28,6 +28,7 @@ pub struct Config {
     pub durability: Durability,
     pub kafka: Kafka,
     pub consume: Consume,
+    pub maintain: Maintain,
     pub redact: Redact,
     pub session_records: SessionRecords,
     pub detect: Detect,
@@ -152,6 +153,38 @@ impl Default for Consume {
             on_gap: OnGap::Stop,
             http: "127.0.0.1:9464".to_string(),
             drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// How the lake is kept fast and small.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Maintain {
+    /// Size of the files that small ones are sorted into.
+    #[serde(with = "human_size")]
+    pub file_bytes: ByteSize,
+    /// A day is rewritten when it has this many files, or sets of files, of about one size.
+    pub min_files: usize,
+    /// Bound on the memory for sorting; what does not fit goes to the system's temporary directory.
+    #[serde(with = "human_size")]
+    pub memory_bytes: ByteSize,
+    /// Earlier versions of the tables can be read for this long; older ones are removed with the files that only they need.
+    #[serde(with = "human_duration")]
+    pub history: Duration,
+    /// Days of events older than this are dropped; none keeps them for ever.
+    #[serde(deserialize_with = "human_duration::optional")]
+    pub retention: Option<Duration>,
+}
+
+impl Default for Maintain {
+    fn default() -> Self {
+        Maintain {
+            file_bytes: ByteSize::mb(64),
+            min_files: 4,
+            memory_bytes: ByteSize::mb(256),
+            history: Duration::from_secs(30 * 86_400),
+            retention: None,
         }
     }
 }
@@ -330,6 +363,13 @@ mod human_duration {
             .map_err(|_| D::Error::custom(format!("this is no duration; {CURE}")))?;
         humantime::parse_duration(&text)
             .map_err(|_| D::Error::custom(format!("`{text}` is no duration; {CURE}")))
+    }
+
+    /// A key that is left out is none; one that is there must be a duration.
+    pub(super) fn optional<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        deserialize(from).map(Some)
     }
 }
 

@@ -51,11 +51,12 @@ pub struct Left {
     pub occurred_at: Option<Micros>,
 }
 
-/// Takes messages in. Not shared between threads: it reuses its buffers.
+/// Takes messages in. Not shared between threads, because it reuses its buffers: a thread takes a clone.
+#[derive(Clone)]
 pub struct Intake {
     redactor: Arc<Redactor>,
-    mappings: Vec<Mapping>,
-    webhook_secrets: Vec<(String, String)>,
+    mappings: Arc<[Mapping]>,
+    webhook_secrets: Arc<[(String, String)]>,
     message_bytes_max: usize,
     /// The redacted text of the message in hand.
     text: String,
@@ -72,8 +73,8 @@ impl Intake {
         });
         Intake {
             redactor: Arc::new(Redactor::new(key)),
-            mappings: config.session_records.mappings.clone(),
-            webhook_secrets: config.secrets.webhook_secrets.clone(),
+            mappings: config.session_records.mappings.clone().into(),
+            webhook_secrets: config.secrets.webhook_secrets.clone().into(),
             message_bytes_max: config.consume.message_bytes_max.as_u64() as usize,
             text: String::new(),
             outline: Outline::default(),

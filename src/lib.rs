@@ -11,6 +11,7 @@
 //! 6. [`lake::commit`] makes one Delta commit of the files *and* the offsets they end at.
 //! 7. [`engine`] opens the tables for SQL; [`detection`] runs `queries/`; [`render`] prints what they find.
 //! 8. [`verify`] proves at any time that every offset is there, once.
+//! 9. [`maintain`] sorts small files into large ones and removes what nobody can ask for any more.
 //!
 //! The modules stand in the order in which data meets them; each uses only those above it.
 
@@ -30,6 +31,7 @@ pub mod ingest;
 pub mod engine;
 pub mod detection;
 pub mod verify;
+pub mod maintain;
 pub mod generate;
 pub mod render;
 pub mod command;

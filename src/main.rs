@@ -5,9 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use tapetrail::command::Cli;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(outcome) => outcome.into(),

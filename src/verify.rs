@@ -202,7 +202,7 @@ fn compare(
 ) -> Verified {
     let start = stored.start.unwrap_or(0);
     let (begin, rows_before) = before.map_or((start, 0), |before| (before.next, before.rows));
-    let rows_expected = stored.rows.unwrap_or(0) - rows_before;
+    let rows_expected = stored.rows.unwrap_or(0) - stored.dropped - rows_before;
     let problems_before = report.problems.len();
     let mut problem = |code, detail: String| report.problem(stream, Some(source), code, &detail);
     let nothing = Found {

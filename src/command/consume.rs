@@ -121,7 +121,11 @@ async fn consume(context: &Context, run: Run) -> Result<Totals> {
     // Before anybody can ask.
     metrics.unready("assignment", "no partitions are assigned yet");
     serve_health(&context.config.consume.http, metrics.clone()).await?;
-    stop_on_signal(shutdown.clone())?;
+    stop_on_signal(
+        shutdown.clone(),
+        "stopping: committing what is gathered",
+        "stopped at once; what was not committed is read again at the next start",
+    )?;
     consume_on_thread(context, run, metrics, shutdown).await
 }
 
@@ -173,7 +177,11 @@ async fn serve_health(address: &str, metrics: Arc<Metrics>) -> Result<()> {
 }
 
 /// SIGTERM and SIGINT ask for a stop; a second one does not wait for it.
-fn stop_on_signal(shutdown: CancellationToken) -> Result<()> {
+pub(super) fn stop_on_signal(
+    shutdown: CancellationToken,
+    stopping: &'static str,
+    at_once: &'static str,
+) -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -184,12 +192,10 @@ fn stop_on_signal(shutdown: CancellationToken) -> Result<()> {
                 _ = interrupt.recv() => {}
             }
             if shutdown.is_cancelled() {
-                tracing::warn!(
-                    "stopped at once; what was not committed is read again at the next start"
-                );
+                tracing::warn!("{at_once}");
                 std::process::exit(2);
             }
-            tracing::info!("stopping: committing what is gathered");
+            tracing::info!("{stopping}");
             shutdown.cancel();
         }
     });

@@ -15,6 +15,9 @@ use crate::detection::window::Window;
 /// Runs the detections and prints their findings, one row each, the worst first: what happened, to which
 /// channel and sessions, where the files are instead, and the events that prove it. A table shows the whole
 /// story; `--format json` is for machines. A summary goes to stderr.
+///
+/// Each finding cites in `table_versions` what it was computed from (below a table it is said once): `--as-of` with these
+/// versions computes it again, byte for byte, whatever has come since.
 #[derive(Debug, Args)]
 pub struct DetectArgs {
     /// Run only these detections, separated by commas
@@ -75,9 +78,14 @@ pub async fn run(args: DetectArgs, context: &Context) -> Result<Outcome> {
     let findings = run::run(&engine, &library, &options).await?;
     match args.not_judged {
         true => args.output.print(&findings.not_judged)?,
-        false => args.output.print(&findings.rows)?,
+        // In a table the line below it says the same for all.
+        false if args.output.is_table() => args.output.print(&findings.rows)?,
+        false => args
+            .output
+            .print(&findings.citing(engine.table_versions())?)?,
     }
     tell_summary(&findings, args.not_judged)?;
+    eprintln!("computed from {}", engine.table_versions());
     Ok(outcome(&findings, args.fail_on))
 }
 

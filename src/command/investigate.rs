@@ -7,6 +7,8 @@ mod layout;
 mod print;
 mod subject;
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
@@ -94,7 +96,10 @@ pub async fn run(mut args: InvestigateArgs, context: &Context) -> Result<Outcome
     let (since, until) = (args.since.as_deref(), args.until.as_deref());
     let days = Window::parse(since, until, context.clock.now())?;
     args.engine.read_until = days.until;
-    let (engine, library) = args.engine.open(context, days.since).await?;
+    let (engine, library) = args
+        .engine
+        .open_keeping(context, days.since, |_| Ok(BTreeSet::new()))
+        .await?;
     let overrides = library.overrides(&context.config.detect.params, &[])?;
     let case = Case::open(&engine, &library, overrides, &args.question, at).await?;
     print(&case, args.format)?;

@@ -6,6 +6,7 @@ mod demo;
 mod detect;
 mod import;
 pub mod investigate;
+mod maintain;
 pub mod output;
 mod replay;
 mod sql;
@@ -59,6 +60,7 @@ enum Command {
     Check(check::Args),
     Verify(verify::VerifyArgs),
     Replay(replay::ReplayArgs),
+    Maintain(maintain::MaintainArgs),
 }
 
 /// How rows are printed on stdout.
@@ -160,6 +162,7 @@ impl Cli {
             Command::Check(args) => check::run(args, &context),
             Command::Verify(args) => runtime()?.block_on(verify::run(args, &context)),
             Command::Replay(args) => runtime()?.block_on(replay::run(args, &context)),
+            Command::Maintain(args) => maintain::run(args, context),
         }
     }
 }

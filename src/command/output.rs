@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
@@ -14,8 +14,11 @@ use futures::StreamExt;
 
 use super::{Context, Format};
 use crate::detection::library::Library;
-use crate::engine::{self, Engine, EngineOptions};
+use crate::detection::window;
+use crate::engine::{self, Engine, EngineOptions, Stepwise};
 use crate::event::Micros;
+use crate::lake::history::{AsOf, versions};
+use crate::lake::table::providers;
 use crate::render::{
     CsvRenderer, JsonRenderer, MarkdownRenderer, Output, Render, Rendered, TableRenderer,
     terminal_width,
@@ -33,12 +36,31 @@ pub struct OutputArgs {
     max_rows: usize,
 }
 
-/// How the lake is opened.
-#[derive(Debug, Args)]
-pub struct EngineArgs {
+/// Which queries there are.
+#[derive(Debug, Default, Args)]
+pub struct LibraryArgs {
     /// Directory with queries of your own, in folders `views`, `detections`, ...; same names replace ours
     #[arg(long, value_name = "DIR")]
     queries: Option<PathBuf>,
+}
+
+impl LibraryArgs {
+    /// Reads the queries.
+    pub fn library(&self) -> Result<Library> {
+        Library::with_directory(self.queries.as_deref())
+    }
+}
+
+/// How the lake is opened.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    #[command(flatten)]
+    queries: LibraryArgs,
+
+    /// Read the lake as it was: at a time (7d, 2026-11-17 or RFC 3339), each table at its newest version by then; or
+    /// at versions, as findings cite them: api_calls=12,webhooks=9 (other tables at their newest)
+    #[arg(long, value_name = "TIME|VERSIONS")]
+    as_of: Option<String>,
 
     /// Memory that sorts, joins and aggregates may use together before they spill to disk
     #[arg(long, value_name = "SIZE", default_value_t = engine::DEFAULT_MEMORY)]
@@ -52,7 +74,8 @@ pub struct EngineArgs {
 impl Default for EngineArgs {
     fn default() -> Self {
         EngineArgs {
-            queries: None,
+            queries: LibraryArgs::default(),
+            as_of: None,
             memory_limit: engine::DEFAULT_MEMORY,
             read_until: None,
         }
@@ -62,7 +85,22 @@ impl Default for EngineArgs {
 impl EngineArgs {
     /// Reads the queries.
     pub fn library(&self) -> Result<Library> {
-        Library::with_directory(self.queries.as_deref())
+        self.queries.library()
+    }
+
+    /// Returns the state of the lake that is asked for.
+    fn as_of(&self, now: Micros) -> Result<AsOf> {
+        let Some(text) = &self.as_of else {
+            return Ok(AsOf::Newest);
+        };
+        let read = match AsOf::parse_versions(text) {
+            Some(versions) => versions,
+            None if text.parse::<u64>().is_ok() => Err(anyhow!(
+                "each table counts its own versions; write api_calls={text}, several separated by commas, or a time"
+            )),
+            None => window::instant(text, now).map(AsOf::Time),
+        };
+        read.with_context(|| format!("--as-of {text}"))
     }
 
     /// Opens the lake with all views; `read_from` leaves earlier days out.
@@ -71,38 +109,62 @@ impl EngineArgs {
         context: &Context,
         read_from: Option<Micros>,
     ) -> Result<(Engine, Library)> {
-        self.open_keeping(context, read_from, |_| Ok(BTreeSet::new()))
+        let nothing = |_: &Library| Ok(BTreeSet::new());
+        self.open_as(context, read_from, nothing, Stepwise::Never)
             .await
     }
 
-    /// The same, for a run of queries: the views that `kept` names are computed now, once for all of them.
+    /// The same, for a run of queries: the views that `kept` names are computed once for all of them.
     pub async fn open_keeping(
         &self,
         context: &Context,
         read_from: Option<Micros>,
         kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
     ) -> Result<(Engine, Library)> {
+        self.open_as(context, read_from, kept, Stepwise::LittleData)
+            .await
+    }
+
+    async fn open_as(
+        &self,
+        context: &Context,
+        read_from: Option<Micros>,
+        kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
+        stepwise: Stepwise,
+    ) -> Result<(Engine, Library)> {
         let library = self.library()?;
+        let kept = kept(&library)?;
+        let tables = (context.lake()?)
+            .tables(&self.as_of(context.clock.now())?)
+            .await?;
+        if tables.is_empty() {
+            let then = self.as_of.as_ref().map_or("yet", |_| "at that time");
+            eprintln!(
+                "note: there is no table in the lake `{}` {then}; all of them look empty",
+                context.lake
+            );
+        }
         let options = EngineOptions {
             memory: self.memory_limit,
             read_from,
             read_until: self.read_until,
             views: library.views(),
-            kept: kept(&library)?,
+            kept,
+            table_versions: versions(&tables),
+            stepwise,
             ..EngineOptions::default()
         };
-        let tables = context.lake()?.providers().await?;
-        if tables.is_empty() {
-            eprintln!(
-                "note: there is no table in the lake `{}` yet; all of them look empty",
-                context.lake
-            );
-        }
+        let tables = providers(&tables).await?;
         Ok((Engine::new(tables, options).await?, library))
     }
 }
 
 impl OutputArgs {
+    /// Says whether people read the rows as they are printed, and not a program or another document.
+    pub fn is_table(&self) -> bool {
+        self.format == Format::Table
+    }
+
     /// Prints rows that are at hand.
     pub fn print(&self, batch: &RecordBatch) -> Result<()> {
         let mut renderer = self.renderer(Output::stdout(), batch.schema())?;

@@ -8,7 +8,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use clap::Args;
 
-use super::output::EngineArgs;
+use super::output::LibraryArgs;
 use super::{Context, Outcome};
 use crate::decode::webhooks::Signature;
 use crate::engine::{Engine, EngineOptions, log_name};
@@ -50,7 +50,7 @@ pub struct ReplayArgs {
     dry_run: bool,
 
     #[command(flatten)]
-    engine: EngineArgs,
+    queries: LibraryArgs,
 }
 
 pub async fn run(args: ReplayArgs, context: &Context) -> Result<Outcome> {
@@ -70,7 +70,7 @@ async fn replay(args: &ReplayArgs, context: &Context, stream: Stream) -> Result<
         return Ok(());
     };
     // What is read and the counter of replays are of one version: a second replay at once is fenced.
-    let library = args.engine.library()?;
+    let library = args.queries.library()?;
     let options = EngineOptions {
         views: library.views(),
         ..EngineOptions::default()

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use chrono::DateTime;
 use clap::Args;
 
-use super::output::{EngineArgs, OutputArgs};
+use super::output::{LibraryArgs, OutputArgs};
 use super::{Context, Outcome};
 use crate::event::Stream;
 use crate::lake::log::Source;
@@ -36,7 +36,7 @@ pub struct VerifyArgs {
     output: OutputArgs,
 
     #[command(flatten)]
-    engine: EngineArgs,
+    queries: LibraryArgs,
 }
 
 /// How long a broker may take to tell its offsets.
@@ -44,7 +44,7 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn run(args: VerifyArgs, context: &Context) -> Result<Outcome> {
     let lake = context.lake()?;
-    let mut report = verify(&lake, &args.engine.library()?, args.full).await?;
+    let mut report = verify(&lake, &args.queries.library()?, args.full).await?;
     if let Some(brokers) = &args.brokers {
         let mut config = context.config.clone();
         config.kafka.brokers.clone_from(brokers);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use bytesize::ByteSize;
 
-use super::{Config, Mapping};
+use super::{Config, Maintain, Mapping};
 use crate::event::Stream;
 use crate::vendor;
 
@@ -56,6 +57,7 @@ impl Config {
                 consume.http
             );
         }
+        self.maintain.check()?;
         let key_id = &self.redact.fingerprint_key_id;
         let is_key_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(is_key_id) {
@@ -69,6 +71,36 @@ impl Config {
         Ok(())
     }
 }
+
+impl Maintain {
+    fn check(&self) -> Result<()> {
+        if !(ByteSize::mb(1)..=ByteSize::gb(1)).contains(&self.file_bytes) {
+            bail!(
+                "maintain.file_bytes: must be from 1MB to 1GB, for example \"64MB\"; smaller files make queries slow, larger ones take as much memory to write"
+            );
+        }
+        if self.min_files < 2 {
+            bail!("maintain.min_files: must be at least 2; one file alone is not rewritten");
+        }
+        if self.memory_bytes < ByteSize::mb(64) {
+            bail!("maintain.memory_bytes: must be at least 64MB, or sorting cannot begin");
+        }
+        if self.history < Duration::from_secs(3600) {
+            bail!(
+                "maintain.history: must be at least 1h: queries that run, and findings that are to be computed again, need the versions they began with"
+            );
+        }
+        if self.retention.is_some_and(|age| age < RETENTION_LEAST) {
+            bail!(
+                "maintain.retention: must be at least 32 days, because detections look back 31; leave the key out to keep everything"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Detections read 31 days before the window that is asked for.
+const RETENTION_LEAST: Duration = Duration::from_secs(32 * 86_400);
 
 fn names_a_port(address: &str) -> bool {
     let parts = address.rsplit_once(':');

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use arrow::array::{ArrayRef, StringArray, UInt64Array};
 use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 
 use super::findings;
@@ -48,6 +49,20 @@ impl Findings {
     /// Returns the highest severity found.
     pub fn worst(&self) -> Option<Severity> {
         self.tallies.iter().filter_map(|tally| tally.worst).max()
+    }
+
+    /// Returns the findings with a column that cites the versions of the tables that they were computed from.
+    pub fn citing(&self, table_versions: &str) -> Result<RecordBatch> {
+        let mut fields: Vec<_> = self.rows.schema().fields().to_vec();
+        let field = Field::new("table_versions", DataType::Utf8, true);
+        fields.push(Arc::new(field));
+        let versions = std::iter::repeat_n(table_versions, self.rows.num_rows());
+        let mut columns = self.rows.columns().to_vec();
+        columns.push(Arc::new(StringArray::from_iter_values(versions)));
+        Ok(RecordBatch::try_new(
+            Arc::new(Schema::new(fields)),
+            columns,
+        )?)
     }
 
     /// Returns the tallies as a table.

@@ -5,6 +5,7 @@
 //! This room knows nothing of what the queries mean.
 
 mod statement;
+mod stepwise;
 mod views;
 
 use std::collections::BTreeSet;
@@ -12,8 +13,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use arrow::array::{ArrayRef, StringArray};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
 use datafusion::catalog::TableProvider;
@@ -27,9 +28,11 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
+use tokio::sync::Mutex;
 
 pub use statement::Statement;
 pub use views::View;
+use views::Views;
 
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::lake::table::{Lake, stored_schema};
@@ -53,9 +56,23 @@ pub struct EngineOptions {
     /// Rows that stand in for the views of these names: what a session over a part of the lake has to know of
     /// the whole.
     pub given: Vec<(String, RecordBatch)>,
-    /// Views whose rows are computed once, when the session opens, and stay in memory: for a run of many queries that
-    /// build on them.
+    /// Views whose rows are computed once, when first used, and stay in memory: for a run of many queries that build
+    /// on them.
     pub kept: BTreeSet<String>,
+    /// The versions of the tables, for whoever cites what was read.
+    pub table_versions: String,
+    /// Whether to compute all views so, and the queries of a `WITH`.
+    pub stepwise: Stepwise,
+}
+
+/// Whether statements are computed step by step, from rows to rows, instead of as one plan. The rows are the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stepwise {
+    #[default]
+    Never,
+    /// Where the tables have so few rows that planning would take most of the time.
+    LittleData,
+    Always,
 }
 
 impl Default for EngineOptions {
@@ -67,6 +84,8 @@ impl Default for EngineOptions {
             views: Vec::new(),
             given: Vec::new(),
             kept: BTreeSet::new(),
+            table_versions: String::new(),
+            stepwise: Stepwise::Never,
         }
     }
 }
@@ -80,7 +99,13 @@ const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not 
 /// A session over one state of the lake. Cheap to share; holds no locks on the lake.
 pub struct Engine {
     session: SessionContext,
-    views: Vec<String>,
+    table_versions: String,
+    /// Names of the views, each after those it reads.
+    view_names: Vec<String>,
+    /// Views are registered when a statement first needs them.
+    views: Mutex<Views>,
+    kept: BTreeSet<String>,
+    is_stepwise: bool,
 }
 
 impl Engine {
@@ -90,9 +115,15 @@ impl Engine {
         tables: Vec<(Stream, Arc<dyn TableProvider>)>,
         options: EngineOptions,
     ) -> Result<Engine> {
+        let session = session(&options)?;
+        let mut views = Views::new(options.views)?;
         let mut engine = Engine {
-            session: session(&options)?,
-            views: Vec::new(),
+            table_versions: options.table_versions,
+            session,
+            view_names: views.names(),
+            views: Mutex::default(),
+            kept: options.kept,
+            is_stepwise: false,
         };
         for stream in Stream::ALL {
             let provider = match tables.iter().find(|(of, _)| *of == stream) {
@@ -102,20 +133,22 @@ impl Engine {
             let days = (options.read_from, options.read_until);
             engine.register_log(stream, provider, days)?;
         }
-        for view in views::in_dependency_order(options.views)? {
-            let given = options.given.iter().find(|(name, _)| *name == view.name);
-            if let Some((name, rows)) = given {
-                let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
-                engine
-                    .session
-                    .register_table(name.as_str(), Arc::new(table))?;
-                engine.views.push(view.name);
-                continue;
-            }
-            match options.kept.contains(&view.name) {
-                true => engine.keep_view(view).await?,
-                false => engine.register_view(&view).await?,
-            }
+        for (name, rows) in options.given {
+            let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+            engine
+                .session
+                .register_table(name.as_str(), Arc::new(table))?;
+            views.note(name);
+        }
+        engine.views = Mutex::new(views);
+        engine.is_stepwise = match options.stepwise {
+            Stepwise::Never => false,
+            Stepwise::LittleData => engine.rows().await? <= stepwise::ROWS_MAX,
+            Stepwise::Always => true,
+        };
+        if engine.is_stepwise {
+            engine.session =
+                SessionContext::new_with_state(stepwise::state(engine.session.state()));
         }
         Ok(engine)
     }
@@ -137,19 +170,23 @@ impl Engine {
         Engine::new(tables, options).await
     }
 
+    /// Returns the versions of the tables that are read, in the form of `--as-of`; empty for rows in memory.
+    pub fn table_versions(&self) -> &str {
+        &self.table_versions
+    }
+
     /// Starts a statement and returns its rows as they come. Refuses whatever writes.
     pub async fn execute(
         &self,
         statement: &Statement,
         params: &[(String, ScalarValue)],
     ) -> Result<SendableRecordBatchStream> {
-        let plan = self.plan(statement, params).await?;
-        let frame = self
-            .session
-            .execute_logical_plan(plan)
-            .await
-            .map_err(readable)?;
-        frame.execute_stream().await.map_err(readable)
+        self.register_views(statement).await?;
+        let plan = match self.is_stepwise {
+            true => self.plan_in_steps(statement, params).await?,
+            false => self.plan(statement, params).await?,
+        };
+        self.start(plan).await
     }
 
     /// Runs one statement to its end.
@@ -180,17 +217,19 @@ impl Engine {
         statement: &Statement,
         params: &[(String, ScalarValue)],
     ) -> Result<SchemaRef> {
-        let plan = self.plan(statement, params).await?;
-        let plan = self.session.state().optimize(&plan).map_err(readable)?;
+        self.register_views(statement).await?;
+        let plan = self.analyze(self.plan(statement, params).await?)?;
         Ok(Arc::clone(plan.schema().inner()))
     }
 
     /// Returns every column that SQL can name, tables first, then the views in the order they build on each
     /// other: relation, kind, column, type, description.
     pub async fn catalog(&self) -> Result<RecordBatch> {
+        self.register(self.view_names.iter().cloned().collect())
+            .await?;
         let logs = Stream::ALL.map(log_name);
         let relations = (logs.iter().map(|name| ("table", name)))
-            .chain(self.views.iter().map(|name| ("view", name)));
+            .chain(self.view_names.iter().map(|name| ("view", name)));
         let mut columns: [Vec<String>; 5] = Default::default();
         for (kind, name) in relations {
             let provider = self.session.table_provider(name.as_str()).await?;
@@ -251,43 +290,86 @@ impl Engine {
         Ok(())
     }
 
-    /// Registers the rows that a view has now, in its stead.
-    async fn keep_view(&mut self, view: View) -> Result<()> {
-        let keep = async {
-            let stream = self.execute(&Statement::parse_one(&view.sql)?, &[]).await?;
-            let schema = stream.schema();
-            let rows: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
-            let table = MemTable::try_new(schema, vec![rows])?;
-            self.session
-                .register_table(view.name.as_str(), Arc::new(table))?;
-            anyhow::Ok(())
+    async fn start(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+        let frame = self
+            .session
+            .execute_logical_plan(plan)
+            .await
+            .map_err(readable)?;
+        frame.execute_stream().await.map_err(readable)
+    }
+
+    /// Settles the types of a plan.
+    fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let state = self.session.state();
+        state
+            .analyzer()
+            .execute_and_check(plan, state.config_options(), |_, _| {})
+            .map_err(readable)
+    }
+
+    /// Returns how many rows the tables have together. Asks the logs of the tables, not their files.
+    async fn rows(&self) -> Result<i64> {
+        let mut rows = 0;
+        for stream in Stream::ALL {
+            let sql = format!("SELECT count(*) FROM {}", log_name(stream));
+            let plan = self.plan(&Statement::parse_one(&sql)?, &[]).await?;
+            let counted: Vec<RecordBatch> = self.start(plan).await?.try_collect().await?;
+            let counts = counted.iter().map(|batch| batch.column(0));
+            rows += counts
+                .flat_map(|column| column.as_primitive::<Int64Type>().values())
+                .sum::<i64>();
+        }
+        Ok(rows)
+    }
+
+    /// Registers the views that a statement builds on; all where it is no query, or asks what tables there are.
+    async fn register_views(&self, statement: &Statement) -> Result<()> {
+        let known = |name: &String| {
+            self.view_names.contains(name) || Stream::ALL.map(log_name).contains(name)
         };
-        keep.await
-            .with_context(|| format!("the view `{}` cannot be used", view.name))?;
-        self.views.push(view.name);
+        let relations = statement.relations()?;
+        let relations = match statement.is_query() && relations.iter().all(known) {
+            true => relations,
+            false => self.view_names.iter().cloned().collect(),
+        };
+        self.register(relations).await
+    }
+
+    async fn register(&self, names: BTreeSet<String>) -> Result<()> {
+        let mut views = self.views.lock().await;
+        for view in views.missing(names) {
+            let registered = match self.is_stepwise || self.kept.contains(&view.name) {
+                true => self.keep_view(&view).await,
+                false => self.register_view(&view).await,
+            };
+            registered.with_context(|| format!("the view `{}` cannot be used", view.name))?;
+            views.note(view.name);
+        }
         Ok(())
     }
 
-    async fn register_view(&mut self, view: &View) -> Result<()> {
-        let register = async {
-            let statement = Statement::parse_one(&view.sql)?;
-            let plan = self.plan(&statement, &[]).await?;
-            // Types are settled here, once, or the view's schema would not be what its plan gives.
-            let plan = self
-                .session
-                .state()
-                .analyzer()
-                .execute_and_check(plan, self.session.state().config_options(), |_, _| {})
-                .map_err(readable)?;
-            let table = ViewTable::new(plan, Some(view.sql.clone()));
-            self.session
-                .register_table(view.name.as_str(), Arc::new(table))?;
-            anyhow::Ok(())
+    /// Registers the rows that a view has now, in its stead.
+    async fn keep_view(&self, view: &View) -> Result<()> {
+        let statement = Statement::parse_one(&view.sql)?;
+        let plan = match self.is_stepwise {
+            true => self.plan_in_steps(&statement, &[]).await?,
+            false => self.plan(&statement, &[]).await?,
         };
-        register
-            .await
-            .with_context(|| format!("the view `{}` cannot be used", view.name))?;
-        self.views.push(view.name.clone());
+        let stream = self.start(plan).await?;
+        let schema = stream.schema();
+        let rows: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+        self.session
+            .register_table(view.name.as_str(), stepwise::table(schema, rows)?)?;
+        Ok(())
+    }
+
+    async fn register_view(&self, view: &View) -> Result<()> {
+        let plan = self.plan(&Statement::parse_one(&view.sql)?, &[]).await?;
+        // Types are settled here, once, or the view's schema would not be what its plan gives.
+        let table = ViewTable::new(self.analyze(plan)?, Some(view.sql.clone()));
+        self.session
+            .register_table(view.name.as_str(), Arc::new(table))?;
         Ok(())
     }
 }

@@ -10,7 +10,8 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement as Parsed};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Statement as SqlStatement, Value, visit_expressions, visit_expressions_mut,
+    Cte, Expr, Query, Statement as SqlStatement, Value, With, visit_expressions,
+    visit_expressions_mut,
 };
 
 /// Functions whose result differs between two runs over the same data.
@@ -75,6 +76,75 @@ impl Statement {
             .iter()
             .map(|relation| relation.table().to_string())
             .collect())
+    }
+
+    /// Says whether it reads rows by `SELECT`, or explains how it would; else it may ask what tables there are.
+    pub fn is_query(&self) -> bool {
+        let mut parsed = &self.parsed;
+        while let Parsed::Explain(explain) = parsed {
+            parsed = &explain.statement;
+        }
+        match parsed {
+            Parsed::Statement(statement) => matches!(**statement, SqlStatement::Query(_)),
+            _ => false,
+        }
+    }
+
+    /// Takes apart a query that begins with `WITH`: returns a statement for each of its named queries, in order, and
+    /// the statement itself, in which `SELECT * FROM` the slot of the same number stands for each. A statement for a
+    /// named query reads those before it from their slots, too. Gives none where the names refer to themselves.
+    pub(super) fn steps(&self, slots: &str) -> Option<(Vec<Statement>, Statement)> {
+        let Parsed::Statement(parsed) = &self.parsed else {
+            return None;
+        };
+        let SqlStatement::Query(query) = parsed.as_ref() else {
+            return None;
+        };
+        let with = query.with.as_ref().filter(|with| !with.recursive)?;
+        let mut steps = Vec::with_capacity(with.cte_tables.len());
+        let mut known: Vec<Cte> = Vec::with_capacity(with.cte_tables.len());
+        for (number, named) in with.cte_tables.iter().enumerate() {
+            // Names within a name may hide those before it.
+            if named.query.with.is_some() {
+                return None;
+            }
+            let mut step = named.query.as_ref().clone();
+            step.with = Some(With {
+                cte_tables: known.clone(),
+                ..with.clone()
+            })
+            .filter(|with| !with.cte_tables.is_empty());
+            steps.push(Statement::of_query(step));
+            let sql = format!("SELECT * FROM \"{slots}{number}\"");
+            let stored = Statement::parse_one(&sql).ok()?.into_query()?;
+            known.push(Cte {
+                query: Box::new(stored),
+                ..named.clone()
+            });
+        }
+        let mut last = query.as_ref().clone();
+        last.with = Some(With {
+            cte_tables: known,
+            ..with.clone()
+        });
+        Some((steps, Statement::of_query(last)))
+    }
+
+    fn of_query(query: Query) -> Statement {
+        let query = SqlStatement::Query(Box::new(query));
+        Statement {
+            parsed: Parsed::Statement(Box::new(query)),
+        }
+    }
+
+    fn into_query(self) -> Option<Query> {
+        match self.parsed {
+            Parsed::Statement(statement) => match *statement {
+                SqlStatement::Query(query) => Some(*query),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Returns the functions it calls whose result differs between two runs over the same data.
@@ -270,6 +340,25 @@ mod tests {
         assert_eq!(names, ["current_timestamp", "now"]);
         assert!(statement.is_ordered());
         assert!(!parse("SELECT 1 FROM (SELECT 2 ORDER BY 1)").is_ordered());
+    }
+
+    #[test]
+    fn named_queries_become_steps() {
+        let statement = parse("WITH a AS (SELECT 1 AS x), b AS (SELECT x FROM a) SELECT x FROM b");
+        let (steps, last) = statement.steps("slot").expect("has named queries");
+        let steps: Vec<_> = steps.iter().map(|step| step.parsed.to_string()).collect();
+        assert_eq!(
+            steps,
+            [
+                "SELECT 1 AS x",
+                "WITH a AS (SELECT * FROM \"slot0\") SELECT x FROM a"
+            ]
+        );
+        assert_eq!(
+            last.parsed.to_string(),
+            "WITH a AS (SELECT * FROM \"slot0\"), b AS (SELECT * FROM \"slot1\") SELECT x FROM b"
+        );
+        assert!(parse("SELECT 1").steps("slot").is_none());
     }
 
     #[test]

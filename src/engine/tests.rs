@@ -276,3 +276,48 @@ async fn a_kept_view_gives_what_it_would_give_anyway() {
         assert_eq!(sids, 11, "ten sessions and none: {kept:?}");
     }
 }
+
+#[tokio::test]
+async fn step_by_step_the_rows_are_the_same() {
+    let sql = "
+        WITH early AS (SELECT sid FROM webhooks WHERE sid <= $last),
+        known AS (SELECT sid FROM early UNION ALL SELECT sid FROM never UNION ALL SELECT sid FROM early),
+        webhooks AS (SELECT DISTINCT sid FROM known)
+        SELECT count(*) FROM webhooks INNER JOIN known ON known.sid = webhooks.sid";
+    let statement = Statement::parse_one(sql).expect("is SQL");
+    let params = [param("last", ScalarValue::from("s4"))];
+    for stepwise in [Stepwise::Never, Stepwise::LittleData, Stepwise::Always] {
+        let options = EngineOptions {
+            views: vec![
+                view(
+                    "webhooks",
+                    "SELECT sid FROM log_webhooks WHERE sid IS NOT NULL",
+                ),
+                view("never", "SELECT sid FROM webhooks WHERE sid = 'none'"),
+                view("broken", "SELECT sid FROM nowhere"),
+                view(
+                    "one_side",
+                    "SELECT sid FROM never UNION ALL SELECT webhooks.sid FROM webhooks",
+                ),
+            ],
+            stepwise,
+            ..EngineOptions::default()
+        };
+        let engine = Engine::memory(webhooks(10), options).await.expect("opens");
+        // Twice: nothing of the first run is in the way of the second.
+        for _ in 0..2 {
+            let batch = engine.collect(&statement, &params).await.expect("runs");
+            let rows = batch.column(0).as_primitive::<Int64Type>().value(0);
+            assert_eq!(rows, 10, "{stepwise:?}");
+        }
+        let rows = count(&engine, "SELECT count(*) FROM one_side", &[]).await;
+        assert_eq!(rows, 10, "{stepwise:?}");
+        let error = engine.run("SELECT * FROM broken", &[]).await;
+        let error = format!("{:#}", error.expect_err("cannot be used"));
+        assert!(
+            error.contains("the view `broken` cannot be used"),
+            "{error}"
+        );
+        assert!(error.contains("nowhere"), "{error}");
+    }
+}

@@ -14,45 +14,82 @@ pub struct View {
     pub sql: String,
 }
 
-/// Returns the views so that each comes after those it reads; those that could come at the same time are in
-/// order of name. Views that need each other are an error that names them.
-pub(super) fn in_dependency_order(views: Vec<View>) -> Result<Vec<View>> {
-    let mut waiting: BTreeMap<String, (View, BTreeSet<String>)> = BTreeMap::new();
-    for view in views {
-        let statement = Statement::parse_one(&view.sql)
-            .with_context(|| format!("the view `{}` is no SQL", view.name))?;
-        if let Some(param) = statement.params().first() {
-            bail!(
-                "the view `{}` uses `${param}`; views take no parameters",
-                view.name
-            );
+/// The views of a session, each after those that it reads, and which of them are registered already.
+#[derive(Debug, Default)]
+pub(super) struct Views {
+    ordered: Vec<View>,
+    /// What each view reads, tables included.
+    needs: BTreeMap<String, BTreeSet<String>>,
+    registered: BTreeSet<String>,
+}
+
+impl Views {
+    /// Puts the views in an order in which each can be registered; those that could come at the same time are in
+    /// order of name. Views that need each other are an error that names them.
+    pub(super) fn new(views: Vec<View>) -> Result<Views> {
+        let mut waiting = BTreeMap::new();
+        let mut needs = BTreeMap::new();
+        for view in views {
+            let statement = Statement::parse_one(&view.sql)
+                .with_context(|| format!("the view `{}` is no SQL", view.name))?;
+            if let Some(param) = statement.params().first() {
+                bail!(
+                    "the view `{}` uses `${param}`; views take no parameters",
+                    view.name
+                );
+            }
+            let name = view.name.clone();
+            needs.insert(name.clone(), statement.relations()?);
+            if waiting.insert(name.clone(), view).is_some() {
+                bail!("there are two views called `{name}`");
+            }
         }
-        let relations = statement.relations()?;
-        let name = view.name.clone();
-        if waiting.insert(name.clone(), (view, relations)).is_some() {
-            bail!("there are two views called `{name}`");
-        }
-    }
-    let names: BTreeSet<String> = waiting.keys().cloned().collect();
-    for (name, (_, needs)) in &mut waiting {
-        if needs.contains(name) {
+        if let Some((name, _)) = needs.iter().find(|(name, needs)| needs.contains(*name)) {
             bail!("the view `{name}` reads itself");
         }
-        needs.retain(|need| names.contains(need));
+        let mut ordered = Vec::with_capacity(waiting.len());
+        while !waiting.is_empty() {
+            let is_ready =
+                |name: &&String| needs[*name].iter().all(|need| !waiting.contains_key(need));
+            let next = waiting.keys().find(is_ready).cloned();
+            let Some(view) = next.and_then(|name| waiting.remove(&name)) else {
+                let circle: Vec<_> = waiting.into_keys().collect();
+                bail!("these views need each other: {}", circle.join(", "));
+            };
+            ordered.push(view);
+        }
+        Ok(Views {
+            ordered,
+            needs,
+            registered: BTreeSet::new(),
+        })
     }
-    let mut ordered = Vec::with_capacity(waiting.len());
-    while !waiting.is_empty() {
-        let next = waiting
-            .iter()
-            .find(|(_, (_, needs))| needs.iter().all(|need| !waiting.contains_key(need)))
-            .map(|(name, _)| name.clone());
-        let Some((view, _)) = next.and_then(|name| waiting.remove(&name)) else {
-            let circle: Vec<_> = waiting.into_keys().collect();
-            bail!("these views need each other: {}", circle.join(", "));
-        };
-        ordered.push(view);
+
+    /// Returns the names of all of them, each after those it reads.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.ordered.iter().map(|view| view.name.clone()).collect()
     }
-    Ok(ordered)
+
+    /// Returns the views that relations of these names need, in order, without those that are registered.
+    pub(super) fn missing(&self, relations: BTreeSet<String>) -> Vec<View> {
+        let mut reached = BTreeSet::new();
+        let mut ahead: Vec<String> = relations.into_iter().collect();
+        while let Some(name) = ahead.pop() {
+            if let Some(needs) = self.needs.get(&name)
+                && reached.insert(name)
+            {
+                ahead.extend(needs.iter().cloned());
+            }
+        }
+        let is_missing =
+            |view: &&View| reached.contains(&view.name) && !self.registered.contains(&view.name);
+        self.ordered.iter().filter(is_missing).cloned().collect()
+    }
+
+    /// Notes that a view is registered.
+    pub(super) fn note(&mut self, name: String) {
+        self.registered.insert(name);
+    }
 }
 
 #[cfg(test)]
@@ -68,23 +105,37 @@ mod tests {
 
     #[test]
     fn a_view_comes_after_what_it_reads() {
-        let ordered = in_dependency_order(vec![
+        let views = Views::new(vec![
             view("a", "SELECT * FROM b JOIN c ON true"),
             view("b", "SELECT * FROM c"),
             view("c", "SELECT * FROM log_webhooks"),
         ])
         .expect("has an order");
-        let names: Vec<_> = ordered.iter().map(|view| view.name.as_str()).collect();
-        assert_eq!(names, ["c", "b", "a"]);
+        assert_eq!(views.names(), ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn a_statement_needs_what_it_reads_and_what_that_reads() {
+        let mut views = Views::new(vec![
+            view("a", "SELECT * FROM b"),
+            view("b", "SELECT * FROM c"),
+            view("c", "SELECT * FROM log_webhooks"),
+            view("d", "SELECT * FROM c"),
+        ])
+        .expect("has an order");
+        let missing = |views: &Views| -> Vec<String> {
+            let relations = BTreeSet::from(["a".to_string(), "log_webhooks".to_string()]);
+            let missing = views.missing(relations);
+            missing.into_iter().map(|view| view.name).collect()
+        };
+        assert_eq!(missing(&views), ["c", "b", "a"]);
+        views.note("c".to_string());
+        assert_eq!(missing(&views), ["b", "a"]);
     }
 
     #[test]
     fn circles_and_parameters_are_refused() {
-        let refused = |views| {
-            in_dependency_order(views)
-                .expect_err("is refused")
-                .to_string()
-        };
+        let refused = |views| Views::new(views).expect_err("is refused").to_string();
         let circle = refused(vec![
             view("a", "SELECT * FROM b"),
             view("b", "SELECT * FROM a"),

@@ -1,8 +1,9 @@
-//! The state of the write path: rows being gathered per stream, and where each partition stands.
+//! The state of the write path: messages being gathered per stream, and where each partition stands.
 //!
 //! Only the polling thread touches it, from its loop and from inside rebalances. Nothing here waits for Kafka;
 //! waiting for a writer happens in `assign`, `revoke` and `reset` only, each with a bound.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -12,15 +13,14 @@ use anyhow::Result;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use super::writer::{Done, Job, Portion};
+use super::portion::{Arrival, Counts, Encoders, Gap, Latest, Portion, Sealed, Source};
+use super::writer::{Done, Job};
 use crate::clock::Clock;
 use crate::config::{Consume, OnGap, Start};
-use crate::event::{Disposition, Micros, Stream};
-use crate::intake::{Intake, Message};
+use crate::event::{Disposition, Stream};
 use crate::lake::commit::{AppId, Range};
 use crate::metrics::Metrics;
 use crate::source::kafka::{End, KafkaSource, Offsets, TopicPartition, Watermarks};
-use crate::table::rows::{Origin, Rows};
 
 /// A batch is looked at for its deadline at least this often.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -35,14 +35,14 @@ const NO_MESSAGE: &str = "the broker holds no message at these offsets: transact
 /// Everything the polling thread knows.
 pub(super) struct Gathering {
     pub streams: Vec<StreamState>,
-    pub intake: Intake,
+    pub encoders: Encoders,
     pub settings: Consume,
     pub start: Start,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub done: Receiver<Done>,
     pub shutdown: CancellationToken,
-    /// Bytes of rows that writers hold.
+    /// Bytes of the portions that are being encoded or wait to be written.
     pub in_flight: usize,
     /// For `--stop-at-end`: the offsets that stood at the start.
     pub targets: BTreeMap<TopicPartition, i64>,
@@ -78,49 +78,22 @@ pub(super) struct StreamState {
     pub topic: String,
     pub cluster: String,
     pub epoch: i64,
-    /// Names cluster and epoch in every row, so that a topic made anew repeats no position.
-    source_id: String,
+    source: Source,
     /// `--new-epoch`: the first commit says that this epoch began.
     pub announces_epoch: bool,
     pub jobs: UnboundedSender<Job>,
     pub partitions: BTreeMap<i32, PartitionState>,
-    rows: Rows,
+    portion: Portion,
+    /// What the portion covers; the writer learns the numbers of rows when it is decoded.
     ranges: BTreeMap<i32, Range>,
     generation: u64,
-    /// When the oldest row came that is not committed.
+    /// When the oldest message came that is not committed.
     opened: Option<Instant>,
     uncommitted_bytes: usize,
     /// Commits asked for and not answered.
     outstanding: usize,
     /// A fenced batch was dropped: stored offsets must be read again.
     pub reset_due: bool,
-    /// Rows gathered that the metrics do not know of yet.
-    gathered: RowCounts,
-}
-
-/// Rows by disposition.
-#[derive(Debug, Clone, Copy, Default)]
-struct RowCounts {
-    event: u64,
-    dead: u64,
-    skipped: u64,
-    gap: u64,
-}
-
-impl RowCounts {
-    /// Adds the counts to the metrics.
-    fn tell(self, metrics: &Metrics, stream: Stream) {
-        let counts = [
-            (Disposition::Event, self.event),
-            (Disposition::Dead, self.dead),
-            (Disposition::Skipped, self.skipped),
-            (Disposition::Gap, self.gap),
-        ];
-        for (disposition, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
-            let labels = [stream.stem(), disposition.as_str()];
-            metrics.rows.with_label_values(&labels).inc_by(count);
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -134,8 +107,7 @@ pub(super) struct PartitionState {
     /// How often the client told the partition's end since reading began at its present place.
     ends_heard: u32,
     pub is_stopped: bool,
-    /// The three latest trusted event times; the last is the watermark.
-    latest: [Micros; 3],
+    latest: Latest,
     messages: prometheus::IntCounter,
     message_bytes: prometheus::IntCounter,
 }
@@ -150,21 +122,23 @@ impl StreamState {
     ) -> Self {
         StreamState {
             stream,
+            source: Source {
+                topic: topic.clone(),
+                source_id: format!("{cluster}@{epoch}"),
+            },
             topic,
-            source_id: format!("{cluster}@{epoch}"),
             cluster,
             epoch,
             announces_epoch: false,
             jobs,
             partitions: BTreeMap::new(),
-            rows: Rows::new(stream),
+            portion: Portion::default(),
             ranges: BTreeMap::new(),
             generation: 0,
             opened: None,
             uncommitted_bytes: 0,
             outstanding: 0,
             reset_due: false,
-            gathered: RowCounts::default(),
         }
     }
 
@@ -189,35 +163,41 @@ impl StreamState {
     /// Gathers a gap from where a partition stands up to `to`, and returns where it stood.
     fn gap(
         &mut self,
-        at: &TopicPartition,
+        number: i32,
         to: i64,
-        reason: &str,
-        detail: &str,
+        reason: &'static str,
+        detail: Cow<'static, str>,
         clock: &Clock,
     ) -> i64 {
-        let partition = self.partitions.get_mut(&at.partition);
+        let bytes_before = self.portion.bytes();
+        let from = self.advance(number, to, clock);
+        self.portion.push_gap(Gap {
+            partition: number,
+            from,
+            to,
+            reason,
+            detail,
+        });
+        self.uncommitted_bytes += self.portion.bytes() - bytes_before;
+        from
+    }
+
+    /// Notes that the portion covers a partition up to `to`, and returns where it stood.
+    fn advance(&mut self, number: i32, to: i64, clock: &Clock) -> i64 {
+        if self.opened.is_none() {
+            self.opened = Some(clock.instant());
+        }
+        let partition = self.partitions.get_mut(&number);
         let partition = partition.expect("the caller looked it up");
-        let origin = Origin {
-            topic: self.topic.as_str().into(),
-            partition: Some(at.partition),
-            offset: partition.next,
-            source_id: Some(self.source_id.as_str().into()),
-            ..Origin::default()
-        };
-        self.opened.get_or_insert_with(|| clock.instant());
-        let bytes_before = self.rows.bytes();
-        self.rows.push_gap(&origin, to, reason, detail);
-        self.uncommitted_bytes += self.rows.bytes() - bytes_before;
-        self.gathered.gap += 1;
-        let range = self.ranges.entry(at.partition).or_insert(Range {
-            from: partition.next,
-            to: partition.next,
+        let from = std::mem::replace(&mut partition.next, to);
+        let range = self.ranges.entry(number).or_insert_with(|| Range {
+            from,
+            to,
             is_first: std::mem::take(&mut partition.is_first),
             rows: 0,
         });
         range.to = to;
-        range.rows += 1;
-        std::mem::replace(&mut partition.next, to)
+        from
     }
 
     fn has_uncommitted(&self) -> bool {
@@ -225,24 +205,15 @@ impl StreamState {
     }
 
     fn drop_gathered(&mut self) {
-        self.rows = Rows::new(self.stream);
+        self.portion = Portion::default();
         self.ranges.clear();
         self.opened = None;
         self.uncommitted_bytes = 0;
     }
 }
 
-/// What a message brings beside its bytes.
-pub(super) struct Arrival<'m> {
-    pub partition: i32,
-    pub offset: i64,
-    pub received_at: Option<Micros>,
-    pub timestamp_type: Option<crate::event::TimestampType>,
-    pub message: Message<'m>,
-}
-
 impl Gathering {
-    /// Gathers the rows of one message, unless it is not expected here.
+    /// Gathers one message, unless it is not expected here.
     pub fn take(&mut self, index: usize, arrival: &Arrival<'_>) {
         let state = &mut self.streams[index];
         let Some(partition) = state.partitions.get_mut(&arrival.partition) else {
@@ -252,60 +223,22 @@ impl Gathering {
         if partition.is_stopped || arrival.offset < partition.next {
             return;
         }
-        let origin = Origin {
-            topic: state.topic.as_str().into(),
-            partition: Some(arrival.partition),
-            offset: arrival.offset,
-            source_id: Some(state.source_id.as_str().into()),
-            received_at: arrival.received_at,
-            timestamp_type: arrival.timestamp_type,
-            ..Origin::default()
-        };
-        if state.opened.is_none() {
-            state.opened = Some(self.clock.instant());
-        }
-        let (bytes_before, rows_before) = (state.rows.bytes(), state.rows.len());
-        if arrival.offset > partition.next {
-            // The broker gave everything it has from `next` on, and would have refused an offset it lacks.
-            let from = Origin {
-                offset: partition.next,
-                ..origin.clone()
-            };
-            state
-                .rows
-                .push_gap(&from, arrival.offset, "no_message", NO_MESSAGE);
-            self.totals.gaps += 1;
-            state.gathered.gap += 1;
-        }
-        let left = self.intake.take(&mut state.rows, &origin, &arrival.message);
-        let range = state.ranges.entry(arrival.partition).or_insert(Range {
-            from: partition.next,
-            to: partition.next,
-            is_first: std::mem::take(&mut partition.is_first),
-            rows: 0,
-        });
-        partition.next = arrival.offset + 1;
-        range.to = partition.next;
-        range.rows += (state.rows.len() - rows_before) as i64;
-        state.uncommitted_bytes += state.rows.bytes() - bytes_before;
-
         let value_bytes = arrival.message.value.map_or(0, <[u8]>::len) as u64;
         partition.messages.inc();
         partition.message_bytes.inc_by(value_bytes);
-        partition.see(left.occurred_at);
         self.totals.messages += 1;
         self.totals.bytes += value_bytes;
-        self.totals.events += u64::from(left.events);
-        self.totals.skipped += u64::from(left.skipped);
-        self.totals.dead += u64::from(left.dead);
-        state.gathered.event += u64::from(left.events);
-        state.gathered.skipped += u64::from(left.skipped);
-        state.gathered.dead += u64::from(left.dead);
-        if let Some(code) = left.reject {
-            let labels = [state.stream.stem(), code.as_str()];
-            self.metrics.dead_letters.with_label_values(&labels).inc();
+        if arrival.offset > partition.next {
+            // The broker gave everything it has from `next` on, and would have refused an offset it lacks.
+            let (number, to) = (arrival.partition, arrival.offset);
+            state.gap(number, to, "no_message", NO_MESSAGE.into(), &self.clock);
+            self.totals.gaps += 1;
         }
-        if state.rows.bytes() >= self.settings.file_bytes.as_u64() as usize {
+        let bytes_before = state.portion.bytes();
+        state.portion.push(arrival);
+        state.advance(arrival.partition, arrival.offset + 1, &self.clock);
+        state.uncommitted_bytes += state.portion.bytes() - bytes_before;
+        if state.portion.bytes() >= self.settings.file_bytes.as_u64() as usize {
             self.seal(index);
         }
     }
@@ -316,7 +249,7 @@ impl Gathering {
     }
 
     fn gathered_bytes(&self) -> usize {
-        self.streams.iter().map(|state| state.rows.bytes()).sum()
+        self.streams.iter().map(|state| state.portion.bytes()).sum()
     }
 
     /// Commits what is due, frees memory early when many streams share it, and tells the gauges.
@@ -324,7 +257,6 @@ impl Gathering {
         let commit_bytes = self.settings.commit_bytes.as_u64() as usize;
         for index in 0..self.streams.len() {
             let state = &mut self.streams[index];
-            std::mem::take(&mut state.gathered).tell(&self.metrics, state.stream);
             let is_old = state
                 .opened
                 .is_some_and(|opened| now.duration_since(opened) >= self.settings.commit_interval);
@@ -339,7 +271,7 @@ impl Gathering {
         }
         if !self.has_room() && self.in_flight == 0 {
             let largest =
-                (0..self.streams.len()).max_by_key(|&index| self.streams[index].rows.bytes());
+                (0..self.streams.len()).max_by_key(|&index| self.streams[index].portion.bytes());
             if let Some(index) = largest {
                 self.seal(index);
             }
@@ -348,37 +280,42 @@ impl Gathering {
         self.metrics.buffered_bytes.set(buffered as i64);
     }
 
-    /// Hands the gathered rows of a stream to its writer.
+    /// Has the gathered messages of a stream encoded, and hands them to its writer.
     fn seal(&mut self, index: usize) {
         let state = &mut self.streams[index];
-        if state.rows.is_empty() {
+        if state.portion.is_empty() {
             return;
         }
-        let bytes = state.rows.bytes();
         let ranges = std::mem::take(&mut state.ranges);
-        let mut ranges: BTreeMap<AppId, Range> = ranges
+        let ranges: BTreeMap<i32, (AppId, Range)> = ranges
             .into_iter()
-            .map(|(partition, range)| (state.app_id(partition), range))
+            .map(|(partition, range)| (partition, (state.app_id(partition), range)))
             .collect();
-        if std::mem::take(&mut state.announces_epoch) {
-            let before = state.epoch - 1;
+        let before = state.epoch - 1;
+        let epoch = std::mem::take(&mut state.announces_epoch).then(|| {
             let range = Range {
                 from: before,
                 to: state.epoch,
                 is_first: before == 0,
                 rows: 0,
             };
-            ranges.insert(AppId::epoch(&state.cluster, &state.topic), range);
-        }
-        let portion = Portion {
-            generation: state.generation,
-            rows: state.rows.finish(),
-            bytes,
+            (AppId::epoch(&state.cluster, &state.topic), range)
+        });
+        let sealed = Sealed {
+            stream: state.stream,
+            source: state.source.clone(),
             ranges,
+            epoch,
+            portion: std::mem::replace(&mut state.portion, self.encoders.portion()),
         };
+        let bytes = sealed.portion.bytes();
         self.in_flight += bytes;
         // The writer ends only after this thread, or when waiting for the store was given up.
-        let _ = state.jobs.send(Job::Portion(portion));
+        let _ = state.jobs.send(Job::Portion {
+            generation: state.generation,
+            bytes,
+            encoding: self.encoders.encode(sealed),
+        });
     }
 
     /// Asks for a commit of everything a stream has gathered.
@@ -413,6 +350,11 @@ impl Gathering {
 
     fn on_done(&mut self, done: Done, kafka: &dyn Offsets, wait: bool) {
         match done {
+            Done::Decoded {
+                stream,
+                counts,
+                latest,
+            } => self.note_decoded(stream, &counts, &latest),
             Done::Released { bytes } => self.in_flight -= bytes,
             Done::Committed {
                 stream,
@@ -469,6 +411,36 @@ impl Gathering {
                         state.reset_due = true;
                     }
                 }
+            }
+        }
+    }
+
+    fn note_decoded(&mut self, stream: Stream, counts: &Counts, latest: &BTreeMap<i32, Latest>) {
+        self.totals.events += counts.events;
+        self.totals.skipped += counts.skipped;
+        self.totals.dead += counts.dead;
+        for (disposition, count) in [
+            (Disposition::Event, counts.events),
+            (Disposition::Dead, counts.dead),
+            (Disposition::Skipped, counts.skipped),
+            (Disposition::Gap, counts.gaps),
+        ] {
+            if count > 0 {
+                let labels = [stream.stem(), disposition.as_str()];
+                self.metrics.rows.with_label_values(&labels).inc_by(count);
+            }
+        }
+        for (code, count) in &counts.rejects {
+            let labels = [stream.stem(), code.as_str()];
+            let dead_letters = self.metrics.dead_letters.with_label_values(&labels);
+            dead_letters.inc_by(*count);
+        }
+        let state = self.streams.iter_mut().find(|state| state.stream == stream);
+        let Some(state) = state else { return };
+        for (partition, latest) in latest {
+            // A partition may have gone to another consumer meanwhile.
+            if let Some(held) = state.partitions.get_mut(partition) {
+                held.latest.join(*latest);
             }
         }
     }
@@ -585,7 +557,7 @@ impl Gathering {
             end: None,
             ends_heard: 0,
             is_stopped: false,
-            latest: [Micros::MIN; 3],
+            latest: Latest::default(),
             messages: self.metrics.messages.with_label_values(&labels),
             message_bytes: self.metrics.message_bytes.with_label_values(&labels),
         };
@@ -594,25 +566,24 @@ impl Gathering {
             (Some(stored), Ok(Watermarks { low, .. })) if stored < low => {
                 match self.settings.on_gap {
                     OnGap::Accept => {
-                        let origin = Origin {
-                            topic: state.topic.as_str().into(),
-                            partition: Some(number),
-                            offset: stored,
-                            source_id: Some(state.source_id.as_str().into()),
-                            ..Origin::default()
-                        };
                         let detail = format!(
                             "the operator accepted that the {} offsets before {low} are lost: the topic's retention removed them before they were consumed",
                             low - stored
                         );
-                        state.rows.push_gap(&origin, low, "accepted_loss", &detail);
+                        state.portion.push_gap(Gap {
+                            partition: number,
+                            from: stored,
+                            to: low,
+                            reason: "accepted_loss",
+                            detail: detail.into(),
+                        });
                         state.ranges.insert(
                             number,
                             Range {
                                 from: stored,
                                 to: low,
                                 is_first: false,
-                                rows: 1,
+                                rows: 0,
                             },
                         );
                         state.opened.get_or_insert(self.clock.instant());
@@ -832,7 +803,8 @@ impl Gathering {
             let is_settled = partition.ends_heard > ENDS_UNTIL_SETTLED;
             if is_settled && !partition.is_stopped && position > partition.next {
                 let to = position;
-                let from = state.gap(&at, to, "no_message", NO_MESSAGE, &self.clock);
+                let number = at.partition;
+                let from = state.gap(number, to, "no_message", NO_MESSAGE.into(), &self.clock);
                 tracing::debug!(partition = %at, from, to, "the partition ends in transaction markers");
                 self.totals.gaps += 1;
             }
@@ -857,15 +829,6 @@ impl Gathering {
 }
 
 impl PartitionState {
-    /// Keeps the three latest trusted event times, so that one broken clock moves no watermark.
-    fn see(&mut self, occurred_at: Option<Micros>) {
-        let Some(at) = occurred_at else { return };
-        if at > self.latest[2] {
-            self.latest[2] = at;
-            self.latest.sort_unstable_by(|a, b| b.cmp(a));
-        }
-    }
-
     fn tell(&self, metrics: &Metrics, at: &TopicPartition) {
         let labels = [at.topic.clone(), at.partition.to_string()];
         if let Some(committed) = self.committed {
@@ -885,9 +848,9 @@ impl PartitionState {
                 .with_label_values(&labels)
                 .set((end.high - self.next).max(0));
         }
-        if self.latest[2] > Micros::MIN {
-            let watermark = self.latest[2] as f64 / 1e6;
-            metrics.watermark.with_label_values(&labels).set(watermark);
+        if let Some(watermark) = self.latest.watermark() {
+            let seconds = watermark as f64 / 1e6;
+            metrics.watermark.with_label_values(&labels).set(seconds);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The write path: Kafka -> rows -> files and offsets in one commit.
 //!
-//! One thread polls, decodes and gathers; one task per stream encodes and commits. They meet in two queues:
-//! jobs to a writer, answers from it. Rebalances run inside a poll, so everything the polling thread knows is
-//! in one place ([`gather`]) that only it touches.
+//! One thread polls and gathers; portions of messages are decoded and encoded on threads beside it ([`portion`]);
+//! one task per stream writes and commits them in order ([`writer`]). They meet in two queues: jobs to a writer,
+//! answers to the polling thread. Rebalances run inside a poll, so everything the polling thread knows is in one
+//! place ([`gather`]) that only it touches.
 
 mod gather;
+mod portion;
 /// Public so that what it does when the store fails can be seen without a broker.
 pub mod writer;
 
@@ -21,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::intake::{Intake, Message};
+use crate::intake::Message;
 use crate::lake::commit::{AppId, Ledger};
 use crate::lake::table::Lake;
 use crate::metrics::Metrics;
@@ -29,7 +31,8 @@ use crate::source::kafka::{
     Assignee, End, KafkaSource, Offsets, Polled, Standing, TopicPartition, timestamp,
 };
 pub use gather::Totals;
-use gather::{Arrival, Gathering, StreamState, TICK};
+use gather::{Gathering, StreamState, TICK};
+use portion::{Arrival, Encoders};
 use writer::Writer;
 
 /// What one run of the consumer is asked to do.
@@ -89,7 +92,7 @@ pub fn run(
             jobs,
         ));
     }
-    drop(tell);
+    let encoders = Encoders::new(config, Handle::current(), clock.clone(), tell);
     begin_epochs(&source, &mut streams, run)?;
     let targets = match run.stop_at_end {
         true => targets(&source, &streams)?,
@@ -98,7 +101,7 @@ pub fn run(
     let topics: Vec<String> = streams.iter().map(|state| state.topic.clone()).collect();
     shared.begin(Gathering {
         streams,
-        intake: Intake::new(config),
+        encoders,
         settings: config.consume.clone(),
         start: config.consume.start,
         clock: clock.clone(),

@@ -1,27 +1,33 @@
-//! One task per stream: takes portions of rows, writes them as files, commits files and offsets.
+//! One task per stream: takes encoded portions in order, writes their files, commits files and offsets.
 //!
-//! Encoding runs beside the polling thread, so that consumption does not wait for a flush. What the store
-//! refuses is tried again for as long as the process lives: nothing is dropped because a disk is full.
+//! What the store refuses is tried again for as long as the process lives: nothing is dropped because a disk is full.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use arrow::record_batch::RecordBatch;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::portion::{Counts, Latest};
 use crate::clock::Clock;
 use crate::event::Stream;
 use crate::lake::commit::{AppId, Batch, CommitError, Ledger, Range, backoff};
-use crate::lake::encode::encode;
+use crate::lake::encode::DataFile;
 use crate::metrics::Metrics;
 
 /// What the polling thread asks of a writer, in order.
 pub enum Job {
-    /// Rows for one or more files, and the offsets they cover.
-    Portion(Portion),
+    /// A portion that is being encoded.
+    Portion {
+        /// Portions of a generation that was fenced are dropped.
+        generation: u64,
+        /// What the portion holds in memory.
+        bytes: usize,
+        encoding: JoinHandle<Encoded>,
+    },
     /// Commit what was written since the last commit.
     Commit { generation: u64 },
     /// The next offset that the newest version of the table holds for each name.
@@ -31,18 +37,24 @@ pub enum Job {
     },
 }
 
-pub struct Portion {
-    /// Portions of a generation that was fenced are dropped.
-    pub generation: u64,
-    pub rows: RecordBatch,
-    /// What the rows hold in memory.
-    pub bytes: usize,
+/// What became of a portion.
+pub struct Encoded {
+    pub files: Vec<DataFile>,
+    pub rows: usize,
+    /// The offsets it covers.
     pub ranges: BTreeMap<AppId, Range>,
 }
 
-/// What a writer tells the polling thread.
+/// What the polling thread is told.
 pub enum Done {
-    /// The rows of a portion are out of memory.
+    /// The messages of a portion were decoded.
+    Decoded {
+        stream: Stream,
+        counts: Counts,
+        /// By partition.
+        latest: BTreeMap<i32, Latest>,
+    },
+    /// A portion is out of memory.
     Released { bytes: usize },
     Committed {
         stream: Stream,
@@ -84,13 +96,17 @@ impl Writer {
                     }
                     continue;
                 }
-                Job::Portion(portion) => {
-                    let (generation, bytes) = (portion.generation, portion.bytes);
+                Job::Portion {
+                    generation,
+                    bytes,
+                    encoding,
+                } => {
+                    let encoded = encoding.await.expect("encoding does not panic");
                     let outcome = if fenced_generation == Some(generation) {
                         Ok(())
                     } else {
-                        rows += portion.rows.num_rows();
-                        self.write(portion, &mut pending).await
+                        rows += encoded.rows;
+                        self.write(encoded, &mut pending).await
                     };
                     self.tell(Done::Released { bytes });
                     (generation, outcome)
@@ -121,17 +137,10 @@ impl Writer {
         }
     }
 
-    /// Encodes a portion and writes its files; they wait in `pending` for the commit.
-    async fn write(&mut self, portion: Portion, pending: &mut Batch) -> Result<(), Stop> {
+    /// Writes the files of a portion; they wait in `pending` for the commit.
+    async fn write(&mut self, encoded: Encoded, pending: &mut Batch) -> Result<(), Stop> {
         let stream = self.ledger.stream();
-        let modified_at = self.clock.now() / 1000;
-        let rows = portion.rows;
-        let encoding = tokio::task::spawn_blocking(move || encode(stream, &rows, modified_at));
-        let files = encoding
-            .await
-            .expect("encoding does not panic")
-            .expect("rows of our own builders can be encoded");
-        for file in files {
+        for file in encoded.files {
             let bytes = file.bytes.len();
             let mut attempt = 0;
             let add = loop {
@@ -147,7 +156,7 @@ impl Writer {
                 .inc_by(bytes as u64);
             pending.adds.push(add);
         }
-        pending.extend_ranges(portion.ranges);
+        pending.extend_ranges(encoded.ranges);
         Ok(())
     }
 

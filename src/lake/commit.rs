@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::encode::{DataFile, encode};
 use super::failpoint::failpoint;
+use crate::clock::Clock;
 use crate::event::Stream;
 use crate::table::PARTITION_COLUMN;
 use crate::table::rows::Rows;
@@ -58,6 +59,12 @@ impl AppId {
         AppId(format!("{self}{ROWS}"))
     }
 
+    /// Holds how many rows fewer there are since `maintain` dropped what was too old. A name of its own, so that
+    /// it is never set by a commit of a consumer.
+    pub fn dropped(&self) -> Self {
+        AppId(format!("{self}{DROPPED}"))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -66,6 +73,7 @@ impl AppId {
 /// Ends of the names that accompany an offset.
 pub(super) const START: &str = "#start";
 pub(super) const ROWS: &str = "#rows";
+pub(super) const DROPPED: &str = "#dropped";
 
 impl fmt::Display for AppId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,6 +126,12 @@ impl Batch {
     }
 }
 
+/// A batch that a commit of another kind got in the way of is tried again this often, without a pause.
+const CONFLICTS_MAX: u32 = 10;
+
+/// Before a file waits longer than this for its commit, nobody removes it as an orphan.
+pub const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
+
 /// Why a commit did not land, as far as the caller acts differently.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -157,7 +171,7 @@ impl Ledger {
     /// Loads the newest version.
     pub async fn refresh(&mut self) -> Result<(), CommitError> {
         let before = self.table.version();
-        self.table.update_state().await.map_err(unavailable)?;
+        update(&mut self.table).await.map_err(unavailable)?;
         if self.table.version() != before {
             self.known.clear();
         }
@@ -220,18 +234,61 @@ impl Ledger {
         if let Some(version) = self.check_offsets(batch).await? {
             return Ok(version);
         }
-        let offsets = self.offsets(batch).await?;
-        failpoint("before_commit");
-        match self.append(batch, &offsets).await {
-            Ok(version) => {
-                failpoint("after_commit");
-                let offsets = offsets.into_iter();
-                self.known
-                    .extend(offsets.map(|(app_id, offset)| (app_id, Some(offset))));
-                Ok(version)
+        self.check_files(batch).await?;
+        let mut conflicts = 0;
+        loop {
+            let offsets = self.offsets(batch).await?;
+            failpoint("before_commit");
+            let error = match self.append(batch, &offsets).await {
+                Ok(version) => {
+                    failpoint("after_commit");
+                    let offsets = offsets.into_iter();
+                    self.known
+                        .extend(offsets.map(|(app_id, offset)| (app_id, Some(offset))));
+                    return Ok(version);
+                }
+                Err(error) => error,
+            };
+            if let Some(version) = self.resolve(batch).await? {
+                return Ok(version);
             }
-            Err(error) => self.resolve(batch, error).await,
+            // Nobody moved our offsets: safe to try again. Right away, if what is in the way is maintenance that
+            // dropped old rows; the batch has nothing to do with them.
+            conflicts += u32::from(is_conflict(&error));
+            if !is_conflict(&error) {
+                return Err(unavailable(error));
+            }
+            if conflicts == CONFLICTS_MAX {
+                return Err(CommitError::Unavailable(anyhow!(
+                    "the table changed under the commit: {error}"
+                )));
+            }
         }
+    }
+
+    /// Requires that files which have waited long for their commit are still there: `maintain` takes what no commit
+    /// names for what a dead process left behind.
+    async fn check_files(&self, batch: &Batch) -> Result<(), CommitError> {
+        let stale_before = Clock::system().now() / 1000 - STALE_AFTER.as_millis() as i64;
+        let store = self.table.object_store();
+        for add in batch
+            .adds
+            .iter()
+            .filter(|add| add.modification_time < stale_before)
+        {
+            let path = object_store::path::Path::parse(&add.path)
+                .map_err(|error| CommitError::Unavailable(error.into()))?;
+            match store.head(&path).await {
+                Ok(_) => {}
+                Err(object_store::Error::NotFound { .. }) => {
+                    return Err(CommitError::Fenced(format!(
+                        "`{path}` waited so long for its commit that it was removed as an orphan"
+                    )));
+                }
+                Err(error) => return Err(CommitError::Unavailable(error.into())),
+            }
+        }
+        Ok(())
     }
 
     /// Returns every offset that the commit sets: ends, and for positions their start and their rows.
@@ -290,7 +347,9 @@ impl Ledger {
             .collect();
         let properties = CommitProperties::default()
             .with_metadata([("tapetrail".to_string(), metadata(batch))])
-            .with_application_transactions(transactions);
+            .with_application_transactions(transactions)
+            // Who appends removes nothing: the log's clean-up belongs to `maintain`, which knows how much is to be kept.
+            .with_cleanup_expired_logs(Some(false));
         let actions: Vec<Action> = batch.adds.iter().cloned().map(Action::Add).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
@@ -310,7 +369,7 @@ impl Ledger {
             Ok(finished) => self.table.state = Some(finished.snapshot()),
             Err(error) => {
                 tracing::warn!(stream = %self.stream, version, %error, "after the commit: checkpoint or log clean-up failed");
-                self.table.update_state().await?;
+                update(&mut self.table).await?;
             }
         }
         if version != read_version + 1 {
@@ -320,20 +379,12 @@ impl Ledger {
         Ok(version as u64)
     }
 
-    /// Finds out what became of a commit that ended in an error.
-    async fn resolve(&mut self, batch: &Batch, error: DeltaTableError) -> Result<u64, CommitError> {
+    /// Finds out what became of a commit that ended in an error; returns its version when it landed after all.
+    async fn resolve(&mut self, batch: &Batch) -> Result<Option<u64>, CommitError> {
         self.known.clear();
-        let conflict = is_conflict(&error);
         self.refresh().await?;
         self.known.clear();
-        match self.check_offsets(batch).await? {
-            Some(version) => Ok(version),
-            // Nobody moved our offsets: safe to try again.
-            None if conflict => Err(CommitError::Unavailable(anyhow!(
-                "the table changed under the commit: {error}"
-            ))),
-            None => Err(unavailable(error)),
-        }
+        self.check_offsets(batch).await
     }
 
     fn holds_files(&self, batch: &Batch) -> Result<bool, DeltaTableError> {
@@ -347,6 +398,19 @@ impl Ledger {
     }
 }
 
+/// Loads the newest version. A table that was last looked at before the log was cut is read from its checkpoint anew.
+pub(super) async fn update(table: &mut DeltaTable) -> Result<(), DeltaTableError> {
+    let Err(error) = table.update_state().await else {
+        return Ok(());
+    };
+    let mut anew = DeltaTable::new(table.log_store());
+    match anew.load().await {
+        Ok(()) => *table = anew,
+        Err(_) => return Err(error),
+    }
+    Ok(())
+}
+
 /// What the commit says of itself to people: each range `[from, to)` by its offset's name.
 fn metadata(batch: &Batch) -> Value {
     let ranges: serde_json::Map<String, Value> = batch
@@ -357,11 +421,13 @@ fn metadata(batch: &Batch) -> Value {
     json!({ "ranges": ranges })
 }
 
-fn is_conflict(error: &DeltaTableError) -> bool {
+pub(super) fn is_conflict(error: &DeltaTableError) -> bool {
     matches!(
         error,
         DeltaTableError::Transaction {
-            source: TransactionError::CommitConflict(_) | TransactionError::VersionAlreadyExists(_)
+            source: TransactionError::CommitConflict(_)
+                | TransactionError::VersionAlreadyExists(_)
+                | TransactionError::MaxCommitAttempts(_)
         } | DeltaTableError::VersionAlreadyExists(_)
     )
 }

@@ -1,24 +1,30 @@
-//! A batch of rows -> sorted Parquet files, one for each date. CPU work: runs off the polling thread.
+//! Rows -> sorted Parquet files. A batch in memory becomes one file for each date ([`encode`]); a stream of rows that
+//! are sorted already becomes files of a given size ([`SortedFiles`]). CPU work: runs off the polling thread.
+
+mod statistics;
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::kernels::partition::partition;
 use arrow::compute::take;
-use arrow::datatypes::{
-    DataType, Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat};
 use deltalake::kernel::Add;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{
+    ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
+};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr,
+    WriterVersion,
+};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::order::order;
@@ -26,6 +32,7 @@ use crate::event::Stream;
 use crate::table::{
     BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
 };
+pub use statistics::Statistics;
 
 /// A Parquet file that is in no table yet.
 pub struct DataFile {
@@ -33,26 +40,6 @@ pub struct DataFile {
     /// What the commit says of it; the path is relative to the table.
     pub add: Add,
 }
-
-/// Columns whose least and greatest value every file tells in the log, so that queries can skip it.
-const STATISTICS_COLUMNS: [&str; 13] = [
-    "disposition",
-    "topic",
-    "partition",
-    "offset",
-    "record_index",
-    "source_id",
-    "occurred_at",
-    "received_at",
-    "app_id",
-    "cname",
-    "sid",
-    "requested_at",
-    "replay_of",
-];
-
-/// Texts in the log's statistics are cut to this many characters, as other engines do.
-const STATISTICS_TEXT_CHARS: usize = 32;
 
 /// A file holds one row group up to this many rows.
 const ROW_GROUP_ROWS: usize = 1_048_576;
@@ -78,7 +65,10 @@ pub fn encode(stream: Stream, rows: &RecordBatch, modified_at: i64) -> Result<Ve
             .context("a date within the calendar")?
             .to_string();
         let bytes = Bytes::from(write(stream, &rows)?);
-        let add = add(&date, &rows, bytes.len(), modified_at);
+        let mut statistics = Statistics::default();
+        statistics.add(&rows);
+        let name = format!("part-{}", Uuid::new_v4());
+        let add = add(&date, &name, &statistics, bytes.len(), modified_at);
         files.push(DataFile { bytes, add });
     }
     Ok(files)
@@ -91,11 +81,16 @@ fn file_columns(schema: &SchemaRef) -> Vec<usize> {
         .collect()
 }
 
+/// Returns the columns that decide the order of rows within a date: ascending, nulls before values.
+pub fn order_columns(stream: Stream) -> impl Iterator<Item = &'static str> {
+    let position = ["topic", "partition", "offset", "record_index"];
+    sort_columns(stream).iter().copied().chain(position)
+}
+
 fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
-    let keys: Vec<ArrayRef> = std::iter::once(&PARTITION_COLUMN)
-        .chain(sort_columns(stream))
-        .chain(&["topic", "partition", "offset", "record_index"])
-        .map(|name| Arc::clone(&rows[*name]))
+    let keys: Vec<ArrayRef> = std::iter::once(PARTITION_COLUMN)
+        .chain(order_columns(stream))
+        .map(|name| Arc::clone(&rows[name]))
         .collect();
     let order = order(&keys)?;
     let in_order = |column: &ArrayRef| match column.null_count() == column.len() {
@@ -111,17 +106,70 @@ fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
+/// Writes one file, a column after the other: so only one column's encoder and compressor are in memory, and in cache.
 fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(writer_properties(stream, rows))
-        // The Arrow schema would tell readers to make string views; the Parquet schema says all there is.
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), rows.schema(), options)?;
-    writer.write(rows)?;
-    Ok(writer.into_inner()?)
+    let schema = rows.schema();
+    let mut properties = writer_properties(stream, &schema, rows.num_rows());
+    for (field, column) in schema.fields().iter().zip(rows.columns()) {
+        if is_constant(column) {
+            // One value takes a few bytes: compressed it would take more, and a compressor costs time to make.
+            let path = leaf_path(field);
+            properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
+        }
+    }
+    let properties = Arc::new(properties.build());
+    let mut file = file_writer(Vec::new(), &schema, &properties)?;
+    for first in (0..rows.num_rows()).step_by(ROW_GROUP_ROWS) {
+        let count = ROW_GROUP_ROWS.min(rows.num_rows() - first);
+        let mut group = file.next_row_group()?;
+        for (index, column) in rows.columns().iter().enumerate() {
+            let field = schema.field(index);
+            let alone = Arc::new(schema.project(&[index])?);
+            let writers = ArrowRowGroupWriterFactory::new(
+                &file_writer(std::io::sink(), &alone, &properties)?,
+                alone,
+            );
+            let leaves = compute_leaves(field, &column.slice(first, count))?;
+            let writers = writers.create_column_writers(0)?;
+            for (leaf, mut writer) in leaves.iter().zip(writers) {
+                writer.write(leaf)?;
+                writer.close()?.append_to_row_group(&mut group)?;
+            }
+        }
+        group.close()?;
+    }
+    Ok(file.into_inner()?)
 }
 
-fn writer_properties(stream: Stream, rows: &RecordBatch) -> WriterProperties {
+/// Returns a writer for rows of this schema. The Arrow schema is left out of the file: it would tell readers to make
+/// string views, and the Parquet schema says all there is.
+fn file_writer<W: Write + Send>(
+    sink: W,
+    schema: &Schema,
+    properties: &WriterPropertiesPtr,
+) -> Result<SerializedFileWriter<W>> {
+    let parquet = ArrowSchemaConverter::new().convert(schema)?;
+    Ok(SerializedFileWriter::new(
+        sink,
+        parquet.root_schema_ptr(),
+        Arc::clone(properties),
+    )?)
+}
+
+/// Opens a file in memory that will hold about `rows` rows.
+fn writer(stream: Stream, schema: SchemaRef, rows: usize) -> Result<ArrowWriter<Vec<u8>>> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(writer_properties(stream, &schema, rows).build())
+        // The Arrow schema would tell readers to make string views; the Parquet schema says all there is.
+        .with_skip_arrow_metadata(true);
+    Ok(ArrowWriter::try_new_with_options(
+        Vec::new(),
+        schema,
+        options,
+    )?)
+}
+
+fn writer_properties(stream: Stream, schema: &SchemaRef, rows: usize) -> WriterPropertiesBuilder {
     let zstd = ZstdLevel::try_new(1).expect("zstd has a level 1");
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -142,92 +190,146 @@ fn writer_properties(stream: Stream, rows: &RecordBatch) -> WriterProperties {
         properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
     }
     for name in BLOOM_COLUMNS {
-        if rows.schema().column_with_name(name).is_some() {
+        if schema.column_with_name(name).is_some() {
             let column = ColumnPath::from(name);
             // Without a bound a filter is made for a million values.
             properties = properties
                 .set_column_bloom_filter_enabled(column.clone(), true)
-                .set_column_bloom_filter_max_ndv(column, rows.num_rows() as u64);
+                .set_column_bloom_filter_max_ndv(column, rows.min(ROW_GROUP_ROWS) as u64);
         }
     }
-    properties.build()
+    properties
 }
 
-fn add(date: &str, rows: &RecordBatch, bytes: usize, modified_at: i64) -> Add {
+/// Returns where a column's values are in the file.
+fn leaf_path(field: &Field) -> ColumnPath {
+    match field.data_type() {
+        DataType::List(_) => ColumnPath::from(vec![
+            field.name().clone(),
+            "list".to_string(),
+            "item".to_string(),
+        ]),
+        _ => ColumnPath::from(field.name().as_str()),
+    }
+}
+
+/// Says whether all rows have the same value, or none.
+fn is_constant(column: &ArrayRef) -> bool {
+    if column.null_count() > 0 || column.is_empty() {
+        return column.null_count() == column.len();
+    }
+    match column.data_type() {
+        DataType::Utf8View => {
+            let texts = column.as_string_view();
+            let first = texts.value(0);
+            (1..texts.len()).all(|row| texts.value(row) == first)
+        }
+        DataType::Int32 => is_repeated(column.as_primitive::<Int32Type>().values()),
+        DataType::Int64 => is_repeated(column.as_primitive::<Int64Type>().values()),
+        _ => false,
+    }
+}
+
+fn is_repeated<T: PartialEq>(values: &[T]) -> bool {
+    values.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+/// Returns what a commit says of a file that is named `name`.
+fn add(date: &str, name: &str, statistics: &Statistics, bytes: usize, modified_at: i64) -> Add {
     Add {
-        path: format!("{PARTITION_COLUMN}={date}/part-{}.parquet", Uuid::new_v4()),
+        path: format!("{PARTITION_COLUMN}={date}/{name}.parquet"),
         partition_values: HashMap::from([(PARTITION_COLUMN.to_string(), Some(date.to_string()))]),
         size: bytes as i64,
         modification_time: modified_at,
         data_change: true,
-        stats: Some(statistics(rows).to_string()),
+        stats: Some(statistics.to_json().to_string()),
         ..Add::default()
     }
 }
 
-/// Returns a file's statistics in the form of the Delta protocol ("Per-file Statistics").
-pub fn statistics(rows: &RecordBatch) -> Value {
-    let mut least = Map::new();
-    let mut greatest = Map::new();
-    let mut nulls = Map::new();
-    for name in STATISTICS_COLUMNS {
-        let Some(column) = rows.column_by_name(name) else {
-            continue;
+/// Files of one date made of rows that come in their order, a batch at a time. Together they are a *run*: no two of
+/// them overlap, and their names tell that they belong together.
+pub struct SortedFiles {
+    stream: Stream,
+    date: String,
+    run: Uuid,
+    /// Bytes at which a file is closed.
+    file_bytes: usize,
+    rows_expected: usize,
+    modified_at: i64,
+    open: Option<OpenFile>,
+    files: usize,
+}
+
+struct OpenFile {
+    writer: ArrowWriter<Vec<u8>>,
+    statistics: Statistics,
+}
+
+/// How the name of a file begins that is part of a run.
+const RUN_PREFIX: &str = "sorted-";
+
+impl SortedFiles {
+    /// `modified_at` is the time in the log, milliseconds since the epoch.
+    pub fn new(
+        stream: Stream,
+        date: &str,
+        rows_expected: usize,
+        file_bytes: usize,
+        modified_at: i64,
+    ) -> Self {
+        SortedFiles {
+            stream,
+            date: date.to_string(),
+            run: Uuid::new_v4(),
+            file_bytes,
+            rows_expected,
+            modified_at,
+            open: None,
+            files: 0,
+        }
+    }
+
+    /// Appends the next rows, of all columns of the table; returns a file when one is full.
+    pub fn push(&mut self, rows: &RecordBatch) -> Result<Option<DataFile>> {
+        let rows = rows.project(&file_columns(&rows.schema()))?;
+        if self.open.is_none() {
+            self.open = Some(OpenFile {
+                writer: writer(self.stream, rows.schema(), self.rows_expected)?,
+                statistics: Statistics::default(),
+            });
+        }
+        let open = self.open.as_mut().expect("was opened above");
+        open.writer.write(&rows)?;
+        open.statistics.add(&rows);
+        match open.writer.bytes_written() + open.writer.in_progress_size() >= self.file_bytes {
+            true => self.finish(),
+            false => Ok(None),
+        }
+    }
+
+    /// Returns the last file, if there is one.
+    pub fn finish(&mut self) -> Result<Option<DataFile>> {
+        let Some(open) = self.open.take() else {
+            return Ok(None);
         };
-        nulls.insert(name.to_string(), column.null_count().into());
-        if let Some((min, max)) = bounds(column) {
-            least.insert(name.to_string(), min);
-            greatest.insert(name.to_string(), max);
-        }
-    }
-    json!({
-        "numRecords": rows.num_rows(),
-        "minValues": least,
-        "maxValues": greatest,
-        "nullCount": nulls,
-    })
-}
-
-/// Returns a bound below and one above all values, or none where there is no value or no bound.
-fn bounds(column: &ArrayRef) -> Option<(Value, Value)> {
-    use arrow::compute::{max, max_string_view, min, min_string_view};
-    match column.data_type() {
-        DataType::Utf8View => {
-            let texts = column.as_string_view();
-            let least: String = min_string_view(texts)?
-                .chars()
-                .take(STATISTICS_TEXT_CHARS)
-                .collect();
-            let greatest = upper_text_bound(max_string_view(texts)?)?;
-            Some((least.into(), greatest.into()))
-        }
-        DataType::Int32 => {
-            let numbers = column.as_primitive::<Int32Type>();
-            Some((min(numbers)?.into(), max(numbers)?.into()))
-        }
-        DataType::Int64 => {
-            let numbers = column.as_primitive::<Int64Type>();
-            Some((min(numbers)?.into(), max(numbers)?.into()))
-        }
-        DataType::Timestamp(..) => {
-            let times = column.as_primitive::<TimestampMicrosecondType>();
-            let text = |micros| {
-                let at = DateTime::from_timestamp_micros(micros)?;
-                Some(Value::from(at.to_rfc3339_opts(SecondsFormat::Micros, true)))
-            };
-            Some((text(min(times)?)?, text(max(times)?)?))
-        }
-        _ => None,
+        let bytes = Bytes::from(open.writer.into_inner()?);
+        self.files += 1;
+        let name = format!("{RUN_PREFIX}{}-{:05}", self.run.simple(), self.files);
+        let add = add(
+            &self.date,
+            &name,
+            &open.statistics,
+            bytes.len(),
+            self.modified_at,
+        );
+        Ok(Some(DataFile { bytes, add }))
     }
 }
 
-/// Returns a short text that is not less than `text`, or none when there is no such text.
-fn upper_text_bound(text: &str) -> Option<String> {
-    if text.chars().count() <= STATISTICS_TEXT_CHARS {
-        return Some(text.to_string());
-    }
-    // The greatest character after the cut keeps the bound above everything that was cut off.
-    let mut bound: String = text.chars().take(STATISTICS_TEXT_CHARS).collect();
-    bound.push(char::MAX);
-    Some(bound)
+/// Returns the name of the run that a file of a table belongs to; none for a file that is a run by itself.
+pub fn run_of(path: &str) -> Option<&str> {
+    let (_, name) = path.rsplit_once('/')?;
+    let (run, _) = name.strip_prefix(RUN_PREFIX)?.rsplit_once('-')?;
+    Some(run)
 }

@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::commit::{ROWS, START};
+use super::commit::{AppId, DROPPED, ROWS, START};
 use crate::event::Stream;
 
 /// The offsets that stand under one name.
@@ -27,6 +27,8 @@ pub struct Stored {
     pub next: i64,
     /// Rows committed under the name.
     pub rows: Option<i64>,
+    /// Rows fewer that there are of them since retention dropped some and left gaps in their place.
+    pub dropped: i64,
 }
 
 /// What a name in the log counts.
@@ -45,6 +47,22 @@ pub enum Source {
 }
 
 impl Source {
+    /// Returns the name that the log has for it; none for a source that no commit of ours can have made.
+    pub fn app_id(&self, stream: Stream) -> Option<AppId> {
+        match self {
+            Source::Partition {
+                topic,
+                partition,
+                source_id,
+            } => {
+                let (cluster, epoch) = source_id.rsplit_once('@')?;
+                let epoch = epoch.parse().ok()?;
+                Some(AppId::partition(cluster, topic, *partition, epoch))
+            }
+            Source::Import { source_id } => Some(AppId::import(stream, source_id)),
+        }
+    }
+
     /// Returns cluster, topic and partition, and which epoch of them this is; none for an imported file.
     pub fn epoch(&self) -> Option<((&str, &str, i32), i64)> {
         let Source::Partition {
@@ -67,11 +85,10 @@ pub async fn stored_offsets(
 ) -> Result<BTreeMap<Source, Stored>> {
     let mut sources: BTreeMap<Source, Stored> = BTreeMap::new();
     for (name, value) in transactions(table).await? {
-        let (base, part) = match (name.strip_suffix(START), name.strip_suffix(ROWS)) {
-            (Some(base), _) => (base, START),
-            (_, Some(base)) => (base, ROWS),
-            _ => (name.as_str(), ""),
-        };
+        let (base, part) = [START, ROWS, DROPPED]
+            .into_iter()
+            .find_map(|part| Some((name.strip_suffix(part)?, part)))
+            .unwrap_or((name.as_str(), ""));
         let Some(source) = parse_name(base, stream) else {
             continue;
         };
@@ -79,6 +96,7 @@ pub async fn stored_offsets(
         match part {
             START => stored.start = Some(value),
             ROWS => stored.rows = Some(value),
+            DROPPED => stored.dropped = value,
             _ => stored.next = value,
         }
     }

@@ -1,7 +1,8 @@
 //! The lake: one Delta table per stream. The only room that names `deltalake`.
 //!
 //! [`store`] makes writes durable, [`encode`] makes Parquet files of rows in the order that `order` finds,
-//! [`table`] opens tables, [`commit`] puts files and offsets into one commit. Nothing here knows Kafka.
+//! [`table`] opens tables, [`history`] their earlier versions, [`commit`] puts files and offsets into one commit,
+//! [`replace`] exchanges files for others. Nothing here knows Kafka.
 
 pub mod failpoint;
 pub mod store;
@@ -11,3 +12,5 @@ mod damage;
 pub mod table;
 pub mod commit;
 pub mod log;
+pub mod history;
+pub mod replace;

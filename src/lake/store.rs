@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
@@ -66,6 +67,37 @@ impl Location {
         })
     }
 
+    /// Finds, on local disk, what processes left behind in `directory` of the lake and below that died while they wrote:
+    /// staging files older than `before`.
+    pub fn leftovers(&self, directory: &str, before: SystemTime) -> Result<Vec<PathBuf>> {
+        let Ok(path) = self.url.join(directory)?.to_file_path() else {
+            return Ok(Vec::new());
+        };
+        let (mut found, mut directories) = (Vec::new(), vec![path]);
+        while let Some(directory) = directories.pop() {
+            let entries = match fs::read_dir(&directory) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
+            for entry in entries {
+                let entry = entry?;
+                let Ok(metadata) = entry.metadata() else {
+                    // Given its name since.
+                    continue;
+                };
+                if metadata.is_dir() {
+                    directories.push(entry.path());
+                } else if is_staging(&entry.file_name().to_string_lossy())
+                    && metadata.modified()? < before
+                {
+                    found.push(entry.path());
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Puts the names that lead to `directory` of the lake, and those in it, on the medium.
     ///
     /// A process that was killed may have left some that it never synced. Who finds them and says that
@@ -81,6 +113,12 @@ impl Location {
             .await?
             .with_context(|| format!("cannot sync the directory `{directory}` of the lake"))
     }
+}
+
+/// Says whether a name is that of a staging file, which listings of the store leave out.
+fn is_staging(name: &str) -> bool {
+    let number = name.rsplit_once('#').map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit()))
 }
 
 /// Local disk whose writes are on the medium before they are acknowledged.

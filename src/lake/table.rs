@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -17,8 +18,9 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::damage;
+use super::history::AsOf;
 use super::store::Location;
-use crate::event::Stream;
+use crate::event::{Micros, Stream};
 use crate::table::{PARTITION_COLUMN, schema};
 
 /// A lake: a root with one Delta table per stream under it.
@@ -101,13 +103,19 @@ impl Lake {
 
     /// Returns what SQL reads for each stream whose table exists, at its newest version.
     pub async fn providers(&self) -> Result<Vec<(Stream, Arc<dyn TableProvider>)>> {
-        let mut providers = Vec::new();
-        for stream in Stream::ALL {
-            if let Some(table) = self.open(stream).await? {
-                providers.push((stream, provider(&table).await?));
-            }
+        providers(&self.tables(&AsOf::Newest).await?).await
+    }
+
+    /// Removes what dead processes left of files that they were writing to a stream's table before an instant; returns
+    /// how many files that were.
+    pub fn remove_leftovers(&self, stream: Stream, before: Micros) -> Result<usize> {
+        let before = Duration::from_micros(u64::try_from(before).unwrap_or(0));
+        let found = (self.location).leftovers(stream.stem(), SystemTime::UNIX_EPOCH + before)?;
+        for path in &found {
+            std::fs::remove_file(path)
+                .with_context(|| format!("cannot remove `{}`", path.display()))?;
         }
-        Ok(providers)
+        Ok(found.len())
     }
 
     /// Reads a small file beside the tables; none when it is not there.
@@ -138,6 +146,17 @@ impl Lake {
             .with_storage_backend(store, url)
             .build()?)
     }
+}
+
+/// Returns what SQL reads for tables at the versions they are loaded at.
+pub async fn providers(
+    tables: &[(Stream, DeltaTable)],
+) -> Result<Vec<(Stream, Arc<dyn TableProvider>)>> {
+    let mut providers = Vec::new();
+    for (stream, table) in tables {
+        providers.push((*stream, provider(table).await?));
+    }
+    Ok(providers)
 }
 
 /// Returns what SQL reads for a table at the version it is loaded at.

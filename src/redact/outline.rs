@@ -11,7 +11,7 @@ use super::escape::unescape;
 pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// The outline of one text. Reuse it for the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outline {
     nodes: Vec<Node>,
     /// The key of the value that comes next, while recording.

@@ -89,8 +89,13 @@ const EVENTS_SERVED: usize = 32;
 /// Statistics, from which lag is read, come this often.
 const STATISTICS_INTERVAL: &str = "1000";
 
-/// librdkafka's prefetch queue, in kB: enough for a second at full speed, a small part of the memory bound.
-const PREFETCH_KB: &str = "24576";
+/// librdkafka's prefetch queue, in kB: what is decoded in a tenth of a second, and a small part of the memory.
+const PREFETCH_KB: &str = "16384";
+
+/// What one answer of a broker may hold, and of one partition in it, in bytes. librdkafka's own bounds are 50 MB and
+/// 1 MB, all of it in memory until the last message of it is taken. A larger message comes all the same.
+const FETCH_BYTES: &str = "8388608";
+const FETCH_PARTITION_BYTES: &str = "524288";
 
 pub struct KafkaSource {
     consumer: BaseConsumer<Rebalancer>,
@@ -512,6 +517,8 @@ pub fn client_config(config: &Config) -> ClientConfig {
         ("client.id", "tapetrail"),
         ("partition.assignment.strategy", "cooperative-sticky"),
         ("queued.max.messages.kbytes", PREFETCH_KB),
+        ("fetch.max.bytes", FETCH_BYTES),
+        ("fetch.message.max.bytes", FETCH_PARTITION_BYTES),
         ("fetch.queue.backoff.ms", "10"),
         ("fetch.wait.max.ms", "100"),
         ("statistics.interval.ms", STATISTICS_INTERVAL),

@@ -55,12 +55,10 @@ macro_rules! push_and_finish {
 /// Text. Held as string views, so that sorting a batch moves 16 bytes a value and not the text.
 pub struct Text(StringViewBuilder);
 
-/// Blocks of text are allocated in this size, in bytes; a longer value gets a block of its own.
-const TEXT_BLOCK_BYTES: u32 = 256 * 1024;
-
 impl Default for Text {
     fn default() -> Self {
-        Text(StringViewBuilder::new().with_fixed_block_size(TEXT_BLOCK_BYTES))
+        // Blocks grow with what is in them; nothing is allocated for a column without values.
+        Text(StringViewBuilder::with_capacity(0))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::event::{
 };
 
 /// Bytes that one row takes beside its texts: fixed-width columns, string views and validity.
-const ROW_BYTES: usize = 700;
+pub const ROW_BYTES: usize = 700;
 
 /// 2014-01-01T00:00:00Z: nothing was recorded before the service existed.
 const EARLIEST_TRUSTED: Micros = 1_388_534_400 * 1_000_000;
@@ -36,7 +36,7 @@ pub struct Origin<'a> {
     pub timestamp_type: Option<TimestampType>,
     /// The instant that bounds trusted event times where there is no `received_at`: start of the import.
     pub taken_at: Micros,
-    /// Place of the message's first event: 0, but for a stored element of a message that is replayed.
+    /// Place of the message's first event: 0, but for a single element of a message: replayed, or a gap now.
     pub first_index: i32,
     /// For replayed rows: the position they came from.
     pub replay_of: Option<Cow<'a, str>>,
@@ -214,7 +214,7 @@ impl Rows {
 
     /// Appends the trace of offsets `[origin.offset, offset_to)` that hold no message.
     pub fn push_gap(&mut self, origin: &Origin<'_>, offset_to: i64, reason: &str, detail: &str) {
-        let mut common = self.common_row(origin, Disposition::Gap, 0);
+        let mut common = self.common_row(origin, Disposition::Gap, origin.first_index);
         common.offset_to = Some(offset_to);
         common.reason = Some(Cow::Borrowed(reason));
         common.detail = Some(Cow::Borrowed(detail));

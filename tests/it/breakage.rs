@@ -107,6 +107,17 @@ async fn rewrite(
     panic!("no row is as wanted");
 }
 
+/// Takes the row of a message out of the table, as if its rewrite had lost it.
+pub async fn lose_a_row(lake: &Lake, wanted: i64) {
+    rewrite(
+        lake,
+        false,
+        |rows, row| offset(rows, row) == wanted,
+        without,
+    )
+    .await;
+}
+
 fn without(rows: &RecordBatch, row: usize) -> RecordBatch {
     let keep = (0..rows.num_rows())
         .map(|at| at != row)

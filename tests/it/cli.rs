@@ -126,6 +126,14 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         "[kafka.properties]\n\"group.id\" = \"mine\"",
         "[kafka.properties]\n\"auto.offset.reset\" = \"latest\"",
         "[kafka.properties]\n\"enable.auto.commit\" = \"true\"",
+        "[maintain]\nfile_bytes = \"64kB\"",
+        "[maintain]\nmin_files = 1",
+        "[maintain]\nmemory_bytes = \"1MB\"",
+        "[maintain]\nhistory = \"1m\"",
+        "[maintain]\nhistory = 30",
+        "[maintain]\nretention = \"7d\"",
+        "[maintain]\nretention = \"for ever\"",
+        "[maintain]\nvacuum = true",
         "[redact]\nfingerprint_key_id = \"my key\"",
         "[redact]\nfingerprint_key = \"x\"",
         "[consume]\nfile_bytes = true",
@@ -175,6 +183,11 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         &["detect", "--only", "conflicting_start"],
         &["detect", "--since", "soon"],
         &["detect", "--param", "missing_upload.missing_after=soon"],
+        &["maintain", "--every", "1s"],
+        &["maintain", "--every", "soon"],
+        &["maintain", "--every", "1h", "--dry-run"],
+        &["maintain", "--retention", "7d"],
+        &["maintain", "--file-bytes", "huge"],
         &["consume", "--http", "9464", "-b", "127.0.0.1:1"],
         &["consume", "--start", "newest", "-b", "127.0.0.1:1"],
         &["consume", "-b", "", "--http", ""],
@@ -227,6 +240,38 @@ fn the_help_of_every_command_is_as_published() {
         assert_eq!(help.status.code(), Some(0));
         insta::assert_snapshot!(format!("help-{command}"), stdout(&help));
     }
+}
+
+/// One process maintains for as long as it lives, and ends when it is asked to.
+#[test]
+fn maintain_runs_again_and_again_until_it_is_told_to_stop() {
+    let directory = directory();
+    for number in 0..4 {
+        let name = format!("{number}.ndjson");
+        fs::write(directory.path().join(&name), webhooks(14 + number)).unwrap();
+        tapetrail(directory.path(), &["import", "--stream", "webhooks", &name]);
+    }
+    let log = fs::File::create(directory.path().join("log")).unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_tapetrail"))
+        .current_dir(directory.path())
+        .args(["maintain", "--every", "1h", "--log-format", "json"])
+        .stderr(log)
+        .spawn()
+        .expect("the program is built");
+    let said = || fs::read_to_string(directory.path().join("log")).unwrap();
+    while !said().contains("files 1") && process.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    let pid = process.id().to_string();
+    Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(0), "{}", said());
+    assert!(
+        said().contains("stopping after the step in hand"),
+        "{}",
+        said()
+    );
+    let verified = tapetrail(directory.path(), &["verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
 }
 
 #[test]

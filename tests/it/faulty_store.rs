@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -48,6 +48,7 @@ pub enum Operation {
     Get,
     List,
     Copy,
+    Delete,
 }
 
 /// What becomes of a call.
@@ -107,6 +108,7 @@ const FAR_TOO_LONG: Duration = Duration::from_secs(60);
 type Script = Box<dyn Fn(&Call) -> Verdict + Send + Sync>;
 
 pub struct FaultyStore {
+    itself: Weak<FaultyStore>,
     disk: Arc<dyn ObjectStore>,
     script: Script,
     calls: Mutex<Vec<Call>>,
@@ -119,7 +121,8 @@ impl FaultyStore {
         disk: Arc<dyn ObjectStore>,
         script: impl Fn(&Call) -> Verdict + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(FaultyStore {
+        Arc::new_cyclic(|itself| FaultyStore {
+            itself: itself.clone(),
             disk,
             script: Box::new(script),
             calls: Mutex::default(),
@@ -249,8 +252,20 @@ impl ObjectStore for FaultyStore {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        // Nothing that is tested here deletes; if it comes to that, the calls must be counted, too.
-        self.disk.delete_stream(locations)
+        // One call for each, in their order, as it would be with the least able of stores.
+        let store = self.itself.upgrade().expect("is used while it is there");
+        locations
+            .then(move |location| {
+                let store = Arc::clone(&store);
+                async move {
+                    let location = location?;
+                    let admitted = store.admit(Operation::Delete, location.as_ref()).await?;
+                    let outcome = store.disk.delete(&location).await;
+                    store.answer(admitted, &location, outcome)?;
+                    Ok(location)
+                }
+            })
+            .boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -10,8 +10,10 @@ use std::time::Duration;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tapetrail::clock::Clock;
-use tapetrail::ingest::writer::{Done, Job, Portion, Writer};
+use tapetrail::event::Stream;
+use tapetrail::ingest::writer::{Done, Encoded, Job, Writer};
 use tapetrail::lake::commit::backoff;
+use tapetrail::lake::encode::encode;
 use tapetrail::lake::table::Lake;
 use tapetrail::metrics::Metrics;
 use tokio::runtime::Runtime;
@@ -71,16 +73,18 @@ impl Scene {
         let rows = rows(0, from, &messages(40)[from as usize..][..count]);
         let range = range(from, count, rows.num_rows());
         let ranges = BTreeMap::from([(app_id(0), range)]);
-        let portion = Portion {
-            generation: 0,
-            rows,
-            bytes: 1,
+        let files = encode(Stream::Webhooks, &rows, 0).expect("can be encoded");
+        let encoded = Encoded {
+            files,
+            rows: rows.num_rows(),
             ranges,
         };
-        assert!(
-            self.jobs.send(Job::Portion(portion)).is_ok(),
-            "the writer lives"
-        );
+        let portion = Job::Portion {
+            generation: 0,
+            bytes: 1,
+            encoding: self.runtime.spawn(async { encoded }),
+        };
+        assert!(self.jobs.send(portion).is_ok(), "the writer lives");
     }
 
     fn send_commit(&self) {
@@ -95,7 +99,7 @@ impl Scene {
         loop {
             match self.done.recv().expect("the writer lives") {
                 Done::Committed { version, .. } => return version,
-                Done::Released { .. } => {}
+                Done::Released { .. } | Done::Decoded { .. } => {}
                 Done::Fenced { why, .. } => panic!("fenced: {why}"),
             }
         }

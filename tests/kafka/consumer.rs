@@ -175,6 +175,11 @@ impl Deployment {
         Process::start(command, self.unique_file("log"))
     }
 
+    /// Starts another command on this lake.
+    pub fn start(&self, args: &[&str]) -> Process {
+        Process::start(self.command(args), self.unique_file("log"))
+    }
+
     pub fn consume(&self) -> Process {
         self.consume_with(&[], &[])
     }

@@ -7,11 +7,11 @@
 //!
 //! The faults, by the names that tests carry:
 //! F1 death before the commit, F2 after it, F3 inside it · F5 a rebalance in the middle of a batch · F6 a zombie ·
-//! F7 two deployments on one lake · F8 two members of one group · F10, F11 poison · F12 brokers down, slow, moved ·
+//! F7 two deployments on one lake · F8 two members of one group · F9 maintenance beside consumers · F10, F11 poison · F12 brokers down, slow, moved ·
 //! F13 errors of requests · F14 retention passed us · F15 the topic is another one · F16 new partitions ·
 //! F17 redelivery · F18 transactions and compaction · F21 a full disk ·
 //! F25 a stop in the middle of a batch.
-//! F4, F9 and F21 to F24 are faults of the store, which `tests/it` makes without a broker.
+//! F4 and F21 to F24 are faults of the store, which `tests/it` makes without a broker.
 
 #[path = "../planted/mod.rs"]
 mod planted;
@@ -27,6 +27,7 @@ mod full_disk;
 mod groups;
 mod holes;
 mod input;
+mod maintenance;
 mod operation;
 mod outage;
 mod secrets;

@@ -49,7 +49,7 @@ pub(super) fn verdict(case: &Case) -> Vec<String> {
     if !silent.is_empty() {
         says.push(format!(
             "Nothing of this case came by {}; see what the streams know.",
-            silent.join(" and ")
+            listed(&silent)
         ));
     }
     says
@@ -66,7 +66,7 @@ pub(super) fn next_steps(case: &Case) -> Vec<String> {
         steps.push("Look where the files are, and correct the customer's record.".to_string());
     }
     if !case.not_judged.is_empty() {
-        steps.push("Ask again when the streams have passed the deadlines named above, or have the buckets named there send their events: until then nothing can be said of their files.".to_string());
+        steps.push("Ask again when the streams have passed the times named above, or have the buckets named there send their events: until then what is not judged stays open.".to_string());
     }
     if steps.is_empty() && any("in_backup") {
         steps.push(
@@ -107,6 +107,15 @@ fn rfc3339(at: Micros) -> String {
 fn far(case: &Case) -> Option<Micros> {
     let nearest = case.subject.nearest_at?;
     (nearest.abs_diff(case.subject.at) > CASE_REACH.unsigned_abs()).then_some(nearest)
+}
+
+/// Returns words as `a, b and c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => word.to_string(),
+        [words @ .., last] => format!("{} and {last}", words.join(", ")),
+    }
 }
 
 fn lowered(sentence: &str) -> String {

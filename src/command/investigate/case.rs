@@ -110,9 +110,11 @@ impl Case {
             }
         };
         let mut findings: Vec<Row> = rows(&found.rows)?.into_iter().filter(is_of_case).collect();
+        // What names no session is said of starts that led to none.
+        let has_lone_start = self.starts.iter().any(|row| !row.contains_key("sid"));
         let not_judged: Vec<Row> = rows(&found.not_judged)?
             .into_iter()
-            .filter(is_of_case)
+            .filter(|row| is_of_case(row) || (has_lone_start && !row.contains_key("sid")))
             .collect();
         for finding in &mut findings {
             let detection = field(finding, "detection")

@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 
 use crate::detection::library::Library;
-use crate::engine::{Engine, EngineOptions, Params, Statement, log_name};
+use crate::engine::{Engine, EngineOptions, Params, Statement, Stepwise, log_name};
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::table;
 
@@ -48,6 +48,7 @@ pub(super) async fn gather(
     let options = EngineOptions {
         views: library.views(),
         given,
+        stepwise: Stepwise::Always,
         ..EngineOptions::default()
     };
     Engine::memory(tables, options).await

@@ -125,10 +125,10 @@ fn told(finding: &Row) -> String {
 fn not_judged(case: &Case) -> impl Iterator<Item = Block> {
     case.not_judged.iter().map(|row| {
         let of = |name| field(row, name).unwrap_or(NONE);
+        let session = field(row, "sid").map_or(String::new(), |sid| format!("session {sid}: "));
         Block::Text(format!(
-            "Not judged by {}: session {}: {}.",
+            "Not judged by {}: {session}{}.",
             of("detection"),
-            of("sid"),
             of("why").trim_end_matches('.')
         ))
     })

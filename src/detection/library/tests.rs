@@ -79,6 +79,7 @@ async fn every_query_that_comes_with_the_program_is_right() {
         .check_columns(&engine)
         .await
         .expect("columns are as declared");
+    engine.catalog().await.expect("every view can be used");
 }
 
 #[tokio::test]
