@@ -158,7 +158,7 @@ async fn verify_table(
         _ => (provider(table).await?, &[][..]),
     };
     let options = EngineOptions {
-        views: library.views(),
+        views: library.views_under(&["verify/positions", "verify/spans"])?,
         ..EngineOptions::default()
     };
     let engine = Engine::new(vec![(stream, tables)], options).await?;

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::EngineArgs;
 use super::{Context, Outcome};
-use crate::detection::window;
+use crate::detection::window::{self, Window};
 use crate::render::{Output, terminal_width};
 pub use case::Case;
 
@@ -28,6 +28,14 @@ pub use case::Case;
 pub struct InvestigateArgs {
     #[command(flatten)]
     question: Question,
+
+    /// Read only days from this on, in all streams: 7d (ago), 2026-11-22 or an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+
+    /// Read only days that begin before this
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
 
     /// Form of the answer on stdout
     #[arg(long, value_enum, default_value_t = Form::Table)]
@@ -78,16 +86,19 @@ pub enum Form {
     Ndjson,
 }
 
-pub async fn run(args: InvestigateArgs, context: &Context) -> Result<Outcome> {
+pub async fn run(mut args: InvestigateArgs, context: &Context) -> Result<Outcome> {
     let at = args
         .question
         .at
         .as_deref()
         .map(|text| window::instant(text, context.clock.now()))
         .transpose()?;
+    let (since, until) = (args.since.as_deref(), args.until.as_deref());
+    let days = Window::parse(since, until, context.clock.now())?;
+    args.engine.read_until = days.until;
     let (engine, library) = args
         .engine
-        .open_keeping(context, None, |_| Ok(BTreeSet::new()))
+        .open_keeping(context, days.since, |_| Ok(BTreeSet::new()))
         .await?;
     let overrides = library.overrides(&context.config.detect.params, &[])?;
     let case = Case::open(&engine, &library, overrides, &args.question, at).await?;

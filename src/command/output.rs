@@ -65,6 +65,10 @@ pub struct EngineArgs {
     /// Memory that sorts, joins and aggregates may use together before they spill to disk
     #[arg(long, value_name = "SIZE", default_value_t = engine::DEFAULT_MEMORY)]
     memory_limit: ByteSize,
+
+    /// Days that begin at this instant or later are left out; set by commands that take `--until`.
+    #[arg(skip)]
+    pub read_until: Option<Micros>,
 }
 
 impl Default for EngineArgs {
@@ -73,6 +77,7 @@ impl Default for EngineArgs {
             queries: LibraryArgs::default(),
             as_of: None,
             memory_limit: engine::DEFAULT_MEMORY,
+            read_until: None,
         }
     }
 }
@@ -142,6 +147,7 @@ impl EngineArgs {
         let options = EngineOptions {
             memory: self.memory_limit,
             read_from,
+            read_until: self.read_until,
             views: library.views(),
             kept,
             table_versions: versions(&tables),

@@ -10,24 +10,28 @@ use clap::Args;
 use super::output::{EngineArgs, OutputArgs};
 use super::{Context, Outcome};
 use crate::detection::front_matter::{self, Header, guess};
-use crate::detection::window;
+use crate::detection::window::Window;
 use crate::engine::{Engine, Params, Statement};
 
 /// Run SQL over the lake
 ///
 /// Tables `log_api_calls`, `log_webhooks`, `log_storage_events` and `log_session_records` hold everything that
 /// was received; `api_calls`, `webhooks`, `storage_events`, `session_records` show the events; `starts`,
-/// `sessions`, `session_files` and `session_timeline` say what happened. `--list` shows them all with their columns.
-/// The dialect is that of Apache DataFusion. Nothing can be changed or written.
+/// `sessions`, `session_files` and `session_timeline` say what happened. `--tables` shows them all with their columns.
+/// `--list` shows queries to start from, which `--query` runs. The dialect is that of Apache DataFusion. Nothing can be changed or written.
 #[derive(Debug, Args)]
 pub struct SqlArgs {
     /// SQL to run; several statements are separated by `;`
-    #[arg(short, long, value_name = "SQL", conflicts_with_all = ["file", "list"])]
+    #[arg(short, long, value_name = "SQL", group = "what")]
     command: Option<String>,
 
     /// File with SQL; `-` is stdin. A header `-- ---` in it may declare parameters
-    #[arg(short, long, value_name = "FILE", conflicts_with = "list")]
+    #[arg(short, long, value_name = "FILE", group = "what")]
     file: Option<PathBuf>,
+
+    /// Query to run by its name, for example sessions_of_channel --param cname=room_42; --list shows them
+    #[arg(short, long, value_name = "NAME", group = "what")]
+    query: Option<String>,
 
     /// Value of `$NAME` in the SQL: a number, true or false, an RFC 3339 time, else text ('7' in quotes is text)
     #[arg(long = "param", value_name = "NAME=VALUE")]
@@ -37,9 +41,17 @@ pub struct SqlArgs {
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
 
-    /// List tables and views with their columns
-    #[arg(long)]
+    /// Read only days that begin before this, in the same way
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+
+    /// List the queries that --query runs, with their parameters
+    #[arg(long, group = "what")]
     list: bool,
+
+    /// List tables and views with their columns
+    #[arg(long, group = "what")]
+    tables: bool,
 
     /// Say on stderr how long each statement took
     #[arg(long)]
@@ -52,25 +64,42 @@ pub struct SqlArgs {
     engine: EngineArgs,
 }
 
-pub async fn run(args: SqlArgs, context: &Context) -> Result<Outcome> {
+pub async fn run(mut args: SqlArgs, context: &Context) -> Result<Outcome> {
     if args.list {
+        let queries = args.engine.library()?.investigations_catalog()?;
+        args.output.print(&queries)?;
+        return Ok(Outcome::Clean);
+    }
+    let (since, until) = (args.since.as_deref(), args.until.as_deref());
+    let window = Window::parse(since, until, context.clock.now())?;
+    args.engine.read_until = window.until;
+    if args.tables {
         let (engine, _library) = args.engine.open(context, None).await?;
         args.output.print(&engine.catalog().await?)?;
         return Ok(Outcome::Clean);
     }
-    let (origin, sql) = read_sql(&args)?;
-    let statements = Statement::parse_all(&sql).with_context(|| origin.clone())?;
-    if statements.is_empty() {
-        bail!("{origin}: there is no statement in it");
-    }
-    let params = params(&args.params, &origin, &sql)?;
-    let since = args.since.as_deref();
-    let since = since.map(|text| window::instant(text, context.clock.now()));
-    let (engine, _library) = args.engine.open(context, since.transpose()?).await?;
+    let (statements, params) = statements(&args)?;
+    let (engine, _library) = args.engine.open(context, window.since).await?;
     for statement in &statements {
         run_statement(&engine, statement, &params, &args, context).await?;
     }
     Ok(Outcome::Clean)
+}
+
+/// Returns what is to be run, and the values it is run with.
+fn statements(args: &SqlArgs) -> Result<(Vec<Statement>, Params)> {
+    if let Some(name) = &args.query {
+        let library = args.engine.library()?;
+        let query = library.investigation(name)?;
+        let params = query.params(&args.params);
+        return Ok((vec![query.statement.clone()], params?));
+    }
+    let (origin, sql) = read_sql(args)?;
+    let statements = Statement::parse_all(&sql).with_context(|| origin.clone())?;
+    if statements.is_empty() {
+        bail!("{origin}: there is no statement in it");
+    }
+    Ok((statements, params(&args.params, &origin, &sql)?))
 }
 
 async fn run_statement(
@@ -102,7 +131,7 @@ fn read_sql(args: &SqlArgs) -> Result<(String, String)> {
             Ok((path.display().to_string(), sql))
         }
         None if std::io::stdin().is_terminal() => bail!(
-            "there is no SQL; give it with -c \"SELECT ...\" or -f FILE, or pipe it in\nhint: `tapetrail sql --list` shows the tables and views"
+            "there is no SQL; give it with -c \"SELECT ...\" or -f FILE, or pipe it in\nhint: `tapetrail sql --tables` shows the tables and views, `--list` queries to start from"
         ),
         _ => {
             let mut sql = String::new();

@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 
 use super::findings;
 use super::front_matter::{self, Category, ColumnType, Header, ParamType, Severity};
+use super::investigation::Investigation;
 use super::report_query::ReportQuery;
 use crate::engine::{Engine, Params, Statement, View};
 
@@ -46,12 +47,20 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "detections/unstopped_session.sql",
     "detections/vendor_mismatch.sql",
     "detections/webhook_hygiene.sql",
+    "investigations/believed_and_actual_by_day.sql",
     "investigations/candidates.sql",
     "investigations/coverage.sql",
+    "investigations/dead_letters_by_reason.sql",
+    "investigations/files_of_session.sql",
+    "investigations/mismatches_by_bucket.sql",
     "investigations/reach.sql",
     "investigations/sessions.sql",
+    "investigations/sessions_of_channel.sql",
     "investigations/starts.sql",
+    "investigations/starts_by_caller.sql",
+    "investigations/starts_close_together.sql",
     "investigations/timeline.sql",
+    "investigations/timeline_of_session.sql",
     "not_judged/backup_never_returned.sql",
     "not_judged/destination_mismatch.sql",
     "not_judged/ghost_start.sql",
@@ -166,6 +175,7 @@ pub struct Library {
     queries: BTreeMap<String, Query>,
     detections: Vec<Detection>,
     reports: Vec<ReportQuery>,
+    investigations: Vec<Investigation>,
 }
 
 impl Library {
@@ -216,10 +226,18 @@ impl Library {
                 ReportQuery::check(name, query).with_context(|| query.path.clone())
             })
             .collect::<Result<Vec<_>>>()?;
+        let investigations = in_folder(&queries, "investigations/")
+            .filter_map(|(name, query)| Some((name, query, query.header.as_ref()?)))
+            .filter(|(_, _, header)| header.status.is_some())
+            .map(|(name, query, header)| {
+                Investigation::check(name, header, &query.sql).with_context(|| query.path.clone())
+            })
+            .collect::<Result<Vec<_>>>()?;
         Ok(Library {
             queries,
             detections,
             reports,
+            investigations,
         })
     }
 
@@ -233,27 +251,36 @@ impl Library {
             .collect()
     }
 
+    /// Returns the views that these queries build on, by `folder/stem`: what a session that runs nothing else needs.
+    pub fn views_under(&self, queries: &[&str]) -> Result<Vec<View>> {
+        let needs = self.view_needs()?;
+        let mut reached = BTreeSet::new();
+        for name in queries {
+            let query =
+                (self.query(name)).with_context(|| format!("there is no query `{name}`"))?;
+            reached.extend(reached_from(&needs, &Statement::parse_one(&query.sql)?)?);
+        }
+        let mut views = self.views();
+        views.retain(|view| reached.contains(view.name.as_str()));
+        Ok(views)
+    }
+
+    /// Returns what each view reads itself.
+    fn view_needs(&self) -> Result<ViewNeeds<'_>> {
+        in_folder(&self.queries, "views/")
+            .map(|(name, query)| Ok((name, Statement::parse_one(&query.sql)?.relations()?)))
+            .collect()
+    }
+
     /// Returns the views that a run of these detections (all where none is named) computes once: those that say so
     /// of themselves and that more than one of its queries reads.
     pub fn kept_views(&self, only: &[String]) -> Result<BTreeSet<String>> {
-        let views: BTreeMap<&str, BTreeSet<String>> = in_folder(&self.queries, "views/")
-            .map(|(name, query)| Ok((name, Statement::parse_one(&query.sql)?.relations()?)))
-            .collect::<Result<_>>()?;
+        let views = self.view_needs()?;
         let mut readers: BTreeMap<&str, usize> = BTreeMap::new();
         for detection in self.select(only)? {
             let statements = [Some(&detection.statement), detection.not_judged.as_ref()];
             for statement in statements.into_iter().flatten() {
-                let mut reached = BTreeSet::new();
-                let mut ahead: Vec<String> = statement.relations()?.into_iter().collect();
-                while let Some(relation) = ahead.pop() {
-                    let Some((view, needs)) = views.get_key_value(relation.as_str()) else {
-                        continue;
-                    };
-                    if reached.insert(*view) {
-                        ahead.extend(needs.iter().cloned());
-                    }
-                }
-                for view in reached {
+                for view in reached_from(&views, statement)? {
                     *readers.entry(view).or_default() += 1;
                 }
             }
@@ -315,20 +342,39 @@ impl Library {
         ])?)
     }
 
+    /// Returns the queries that people run by name, in order of name.
+    pub fn investigations(&self) -> &[Investigation] {
+        &self.investigations
+    }
+
+    /// Returns one of them, or an error that names all there are.
+    pub fn investigation(&self, name: &str) -> Result<&Investigation> {
+        let mut all = self.investigations.iter();
+        all.find(|known| known.name == name).ok_or_else(|| {
+            let all = self.investigations.iter();
+            let known: Vec<_> = all.map(|known| known.name.as_str()).collect();
+            anyhow!("there is no query `{name}`; there are {}", known.join(", "))
+        })
+    }
+
+    /// Returns a table of them: name, title and parameters.
+    pub fn investigations_catalog(&self) -> Result<RecordBatch> {
+        let all = || self.investigations.iter();
+        let text = |value: fn(&Investigation) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(all().map(value)))
+        };
+        Ok(RecordBatch::try_from_iter([
+            ("query", text(|query| query.name.clone())),
+            ("title", text(|query| query.header.title.clone())),
+            ("params", text(|query| described_params(&query.header))),
+        ])?)
+    }
+
     /// Returns a table of the detections: name, severity, status, patterns, title and parameters.
     pub fn catalog(&self) -> Result<RecordBatch> {
         let mut columns: [Vec<String>; 6] = Default::default();
         for detection in &self.detections {
             let header = &detection.header;
-            let params = header.params.iter().map(|(name, param)| {
-                let default = param
-                    .default
-                    .as_ref()
-                    .map_or("required".to_string(), |default| {
-                        default.as_str().map_or(default.to_string(), str::to_string)
-                    });
-                format!("{name} = {default}: {}", param.doc)
-            });
             let values = [
                 detection.name.clone(),
                 detection.severity.to_string(),
@@ -337,7 +383,7 @@ impl Library {
                     .map_or(String::new(), |status| status.to_string()),
                 header.patterns.join(", "),
                 header.title.clone(),
-                params.collect::<Vec<_>>().join("\n"),
+                described_params(header),
             ];
             for (column, value) in columns.iter_mut().zip(values) {
                 column.push(value);
@@ -437,6 +483,16 @@ impl Library {
                 .await
                 .with_context(|| format!("detection `{}`", detection.name))?;
         }
+        for query in &self.investigations {
+            let check = async {
+                let params = query.example_params();
+                let schema = engine.output_schema(&query.statement, &params).await?;
+                findings::check_columns(&schema, &query.columns())
+            };
+            check
+                .await
+                .with_context(|| format!("query `{}`", query.name))?;
+        }
         Ok(())
     }
 }
@@ -515,6 +571,21 @@ impl Detection {
     }
 }
 
+/// Says of each parameter what it is and what it is without being given, a line each.
+fn described_params(header: &Header) -> String {
+    let params = header.params.iter().map(|(name, param)| {
+        let default = param.default.as_ref();
+        let default = default.map_or("required".to_string(), |default| {
+            default.as_str().map_or(default.to_string(), str::to_string)
+        });
+        match default.as_str() {
+            "" => format!("{name} (may be left out): {}", param.doc),
+            _ => format!("{name} = {default}: {}", param.doc),
+        }
+    });
+    params.collect::<Vec<_>>().join("\n")
+}
+
 /// Parses a query that must give the same rows in the same order whenever it runs over the same data.
 pub(super) fn checked_statement(sql: &str) -> Result<Statement> {
     let statement = Statement::parse_one(sql)?;
@@ -579,6 +650,24 @@ fn check_identity(header: &Header) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The relations that each view reads.
+type ViewNeeds<'l> = BTreeMap<&'l str, BTreeSet<String>>;
+
+/// Returns the views that a statement reads, and those that these build on.
+fn reached_from<'l>(views: &ViewNeeds<'l>, statement: &Statement) -> Result<BTreeSet<&'l str>> {
+    let mut reached = BTreeSet::new();
+    let mut ahead: Vec<String> = statement.relations()?.into_iter().collect();
+    while let Some(relation) = ahead.pop() {
+        let Some((view, needs)) = views.get_key_value(relation.as_str()) else {
+            continue;
+        };
+        if reached.insert(*view) {
+            ahead.extend(needs.iter().cloned());
+        }
+    }
+    Ok(reached)
 }
 
 /// Returns the queries of one folder by stem.

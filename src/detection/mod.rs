@@ -3,6 +3,7 @@
 
 pub mod findings;
 pub mod front_matter;
+pub mod investigation;
 pub mod library;
 pub mod report_query;
 pub mod run;

@@ -1,7 +1,7 @@
 //! The window of time that a run is asked for: from `since` up to, not including, `until`.
 
 use anyhow::{Result, bail};
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use crate::event::{MICROS_PER_DAY, Micros};
 
@@ -43,10 +43,14 @@ impl Window {
     }
 }
 
-/// Reads an instant: RFC 3339, a date (its midnight in UTC), or how long before `now` (`7d`, `90m`).
+/// Reads an instant: RFC 3339, the same without a zone (UTC), a date (its midnight in UTC), or how long before `now`
+/// (`7d`, `90m`).
 pub fn instant(text: &str, now: Micros) -> Result<Micros> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(at.timestamp_micros());
+    }
+    if let Ok(at) = text.replace(' ', "T").parse::<NaiveDateTime>() {
+        return Ok(at.and_utc().timestamp_micros());
     }
     if let Ok(date) = text.parse::<NaiveDate>() {
         return Ok(date.and_time(NaiveTime::MIN).and_utc().timestamp_micros());
@@ -69,6 +73,8 @@ mod tests {
         assert_eq!(read("7d"), NOW - 7 * MICROS_PER_DAY);
         assert_eq!(read("1970-01-02"), MICROS_PER_DAY);
         assert_eq!(read("1970-01-01T01:00:00+01:00"), 0);
+        assert_eq!(read("1970-01-01T01:00:00"), 3_600_000_000);
+        assert_eq!(read("1970-01-01 00:00:01.5"), 1_500_000);
         assert!(instant("yesterday", NOW).is_err());
     }
 

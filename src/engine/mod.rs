@@ -49,6 +49,8 @@ pub struct EngineOptions {
     pub memory: ByteSize,
     /// Reads only days from this instant on, for all tables. Rows without any date (1970-01-01) stay.
     pub read_from: Option<Micros>,
+    /// Reads only days that begin before this instant, in the same way.
+    pub read_until: Option<Micros>,
     /// The views to register, in any order.
     pub views: Vec<View>,
     /// Rows that stand in for the views of these names: what a session over a part of the lake has to know of
@@ -78,6 +80,7 @@ impl Default for EngineOptions {
         EngineOptions {
             memory: DEFAULT_MEMORY,
             read_from: None,
+            read_until: None,
             views: Vec::new(),
             given: Vec::new(),
             kept: BTreeSet::new(),
@@ -127,7 +130,8 @@ impl Engine {
                 Some((_, provider)) => Arc::clone(provider),
                 None => empty_table(stream, &tables)?,
             };
-            engine.register_log(stream, provider, options.read_from)?;
+            let days = (options.read_from, options.read_until);
+            engine.register_log(stream, provider, days)?;
         }
         for (name, rows) in options.given {
             let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
@@ -293,12 +297,12 @@ impl Engine {
         &self,
         stream: Stream,
         provider: Arc<dyn TableProvider>,
-        read_from: Option<Micros>,
+        days: (Option<Micros>, Option<Micros>),
     ) -> Result<()> {
         let name = log_name(stream);
-        let provider = match read_from {
-            Some(instant) => days_from(&name, provider, instant)?,
-            None => provider,
+        let provider = match days {
+            (None, None) => provider,
+            (from, until) => days_between(&name, provider, from, until)?,
         };
         self.session.register_table(name.as_str(), provider)?;
         Ok(())
@@ -468,20 +472,25 @@ fn empty_table(
     Ok(Arc::new(MemTable::try_new(schema, vec![Vec::new()])?))
 }
 
-/// Narrows a table to the days from `instant` on. It filters the partition column alone, so that whole
-/// files drop out before anything is read.
-fn days_from(
+/// Narrows a table to the days from one instant on, up to another. It filters the partition column alone, so that
+/// whole files drop out before anything is read.
+fn days_between(
     name: &str,
     provider: Arc<dyn TableProvider>,
-    instant: Micros,
+    from: Option<Micros>,
+    until: Option<Micros>,
 ) -> Result<Arc<dyn TableProvider>> {
-    let first_day = instant.div_euclid(MICROS_PER_DAY) as i32;
+    let day_of = |instant: Micros| instant.div_euclid(MICROS_PER_DAY) as i32;
     let date = |day: i32| lit(ScalarValue::Date32(Some(day)));
     let of_day = || col(table::PARTITION_COLUMN);
-    let plan = LogicalPlanBuilder::scan(name, provider_as_source(provider), None)?
-        .filter(of_day().gt_eq(date(first_day)).or(of_day().eq(date(0))))?
-        .build()?;
-    Ok(Arc::new(ViewTable::new(plan, None)))
+    let from = from.map(|from| of_day().gt_eq(date(day_of(from))));
+    // The instant itself is out, and with it a day that begins then.
+    let until = until.map(|until| of_day().lt_eq(date(day_of(until.saturating_sub(1)))));
+    let mut plan = LogicalPlanBuilder::scan(name, provider_as_source(provider), None)?;
+    for bound in [from, until].into_iter().flatten() {
+        plan = plan.filter(bound.or(of_day().eq(date(0))))?;
+    }
+    Ok(Arc::new(ViewTable::new(plan.build()?, None)))
 }
 
 #[cfg(test)]

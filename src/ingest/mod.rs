@@ -215,20 +215,13 @@ fn cluster_id(
     let topic = topics.first().map_or("", |(_, topic)| topic);
     let mut is_told = false;
     while !shutdown.is_cancelled() {
-        // Errors that librdkafka meets on the way are served by polls.
-        let _ = source.poll(Duration::ZERO);
         if let Some(cluster) = source.cluster_id(topic) {
             return Ok(Some(cluster));
         }
+        let why = source.why_no_broker();
+        metrics.unready("broker", format!("{why} ({})", config.kafka.brokers));
         if !is_told {
-            tracing::warn!(
-                brokers = config.kafka.brokers,
-                "no broker answers; check kafka.brokers; trying on"
-            );
-            metrics.unready(
-                "broker",
-                format!("no broker answers at {}", config.kafka.brokers),
-            );
+            tracing::warn!(brokers = config.kafka.brokers, "{why}; trying on");
             is_told = true;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -13,6 +14,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message as _, Timestamp};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::trouble::LastTrouble;
 use crate::config::Config;
 use crate::event::{Micros, TimestampType};
 use crate::intake::HeaderList;
@@ -76,6 +78,14 @@ pub trait Offsets {
 /// Requests to the broker that a person or a rebalance waits for.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What is left to look at when brokers are silent. One that waits for a TLS handshake says nothing to others.
+const NO_BROKER: &str = "no broker answers; check kafka.brokers, and kafka.properties.\"security.protocol\" where they ask for TLS or a login";
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// More than a client hears in the time of a request.
+const EVENTS_SERVED: usize = 32;
+
 /// Statistics, from which lag is read, come this often.
 const STATISTICS_INTERVAL: &str = "1000";
 
@@ -89,6 +99,7 @@ const FETCH_PARTITION_BYTES: &str = "524288";
 
 pub struct KafkaSource {
     consumer: BaseConsumer<Rebalancer>,
+    trouble: Arc<LastTrouble>,
 }
 
 /// One thing a poll can bring.
@@ -107,23 +118,41 @@ pub enum Polled<'s> {
 impl KafkaSource {
     /// Connects; the broker need not be there yet.
     pub fn connect(config: &Config, assignee: Arc<dyn Assignee>) -> Result<KafkaSource> {
-        let context = Rebalancer { assignee };
+        let trouble = Arc::new(LastTrouble::default());
+        let context = Rebalancer {
+            assignee,
+            trouble: Arc::clone(&trouble),
+            was_connected: AtomicBool::new(false),
+        };
         let consumer = client_config(config)
             .create_with_context(context)
             .map_err(explain_config)?;
-        Ok(KafkaSource { consumer })
+        Ok(KafkaSource { consumer, trouble })
+    }
+
+    /// Says why no broker can be used, naming the setting that is wrong as far as the client has heard.
+    pub fn why_no_broker(&self) -> String {
+        self.trouble.get().unwrap_or_else(|| NO_BROKER.to_string())
     }
 
     pub fn subscribe(&self, topics: &[&str]) -> Result<()> {
         Ok(self.consumer.subscribe(topics)?)
     }
 
-    /// Returns the cluster's id, which names offsets in the lake; none when no broker answers.
+    /// Returns the cluster's id, which names offsets in the lake; none when no broker tells it in time, or as soon
+    /// as it is known why not. To be asked before the subscription: it serves what the client has heard.
     pub fn cluster_id(&self, topic: &str) -> Option<String> {
-        // The id comes with metadata, which librdkafka would ask for a second later by itself.
-        let metadata = self.consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT);
-        metadata.ok()?;
-        self.consumer.client().fetch_cluster_id(REQUEST_TIMEOUT)
+        for _ in 0..REQUEST_TIMEOUT.as_secs() {
+            // The id comes with metadata, which librdkafka would ask for a second later by itself.
+            if self.consumer.fetch_metadata(Some(topic), SECOND).is_ok() {
+                return self.consumer.client().fetch_cluster_id(REQUEST_TIMEOUT);
+            }
+            serve(&self.consumer);
+            if self.trouble.get().is_some() {
+                return None;
+            }
+        }
+        None
     }
 
     /// Returns the partitions of a topic, or none when the broker does not know it.
@@ -283,19 +312,53 @@ impl HeaderList for BorrowedMessage<'_> {
 
 /// Looks at offsets without joining the group.
 pub struct Broker {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Listener>,
 }
+
+/// Hears what is wrong with the brokers while somebody waits for their answer.
+#[derive(Default)]
+struct Listener {
+    trouble: LastTrouble,
+}
+
+impl ClientContext for Listener {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "kafka", facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "kafka", %error, reason);
+        self.trouble.note(&error, reason);
+    }
+}
+
+impl ConsumerContext for Listener {}
 
 impl Broker {
     pub fn connect(config: &Config) -> Result<Broker> {
-        let consumer = client_config(config).create().map_err(explain_config)?;
-        Ok(Broker { consumer })
+        let config = client_config(config);
+        let consumer = config.create_with_context(Listener::default());
+        Ok(Broker {
+            consumer: consumer.map_err(explain_config)?,
+        })
+    }
+
+    /// Adds to the error of a request why no broker answers, where the client knows.
+    fn explained<T>(&self, outcome: KafkaResult<T>) -> Result<T> {
+        outcome.map_err(|error| {
+            serve(&self.consumer);
+            match self.consumer.client().context().trouble.get() {
+                Some(why) => anyhow::anyhow!(why),
+                None => error.into(),
+            }
+        })
     }
 
     pub fn watermarks(&self, at: &TopicPartition, timeout: Duration) -> Result<Watermarks> {
         let found = self
             .consumer
             .fetch_watermarks(&at.topic, at.partition, timeout);
+        let found = self.explained(found);
         let (low, high) = found.with_context(|| format!("cannot read the watermarks of {at}"))?;
         Ok(Watermarks { low, high })
     }
@@ -305,6 +368,7 @@ impl Broker {
         let mut list = TopicPartitionList::new();
         list.add_partition(&at.topic, at.partition);
         let found = self.consumer.committed_offsets(list, timeout);
+        let found = self.explained(found);
         let found = found.with_context(|| format!("cannot read the group's offset of {at}"))?;
         Ok(found
             .elements()
@@ -329,9 +393,18 @@ pub fn timestamp(message: &BorrowedMessage<'_>) -> (Option<Micros>, Option<Times
     }
 }
 
+/// Serves what a client without a subscription has heard: statistics, errors. A poll serves one thing.
+fn serve<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
+    for _ in 0..EVENTS_SERVED {
+        let _ = consumer.poll(Duration::ZERO);
+    }
+}
+
 /// Runs the rebalances of the group: offsets are set inside the assignment, so that no seek can race.
 struct Rebalancer {
     assignee: Arc<dyn Assignee>,
+    trouble: Arc<LastTrouble>,
+    was_connected: AtomicBool,
 }
 
 impl ClientContext for Rebalancer {
@@ -354,6 +427,10 @@ impl ClientContext for Rebalancer {
             .brokers
             .values()
             .any(|broker| broker.state == "UP");
+        if is_connected {
+            self.trouble.is_over();
+            self.was_connected.store(true, Ordering::Relaxed);
+        }
         let is_member = statistics
             .cgrp
             .is_some_and(|group| group.state == "up" && group.join_state == "steady");
@@ -380,7 +457,20 @@ impl ClientContext for Rebalancer {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
-        tracing::warn!(target: "kafka", %error, reason, "the broker is in trouble");
+        match self.trouble.note(&error, reason) {
+            // Before the first connection somebody waits for it, and says why it does not come.
+            Some(why) if !self.was_connected.load(Ordering::Relaxed) => {
+                tracing::debug!(target: "kafka", %error, "{why}");
+            }
+            Some(why) => tracing::warn!(target: "kafka", %error, "{why}"),
+            // It comes with every broken connection; who waits for brokers says so, once.
+            None if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) => {
+                tracing::debug!(target: "kafka", %error, reason);
+            }
+            None => {
+                tracing::warn!(target: "kafka", %error, reason, "the broker is in trouble");
+            }
+        }
     }
 }
 
@@ -462,6 +552,24 @@ pub fn explain_config(error: KafkaError) -> anyhow::Error {
         KafkaError::ClientConfig(_, reason, property, _) => anyhow::anyhow!(
             "kafka.properties.{property}: {reason}; see librdkafka's CONFIGURATION.md for the allowed values"
         ),
+        // `<property> failed: <why>`: a file that is not there, a key that cannot be read.
+        KafkaError::ClientCreation(reason) => match reason.split_once(" failed: ") {
+            Some((property, why)) if is_property(property) && property.ends_with(".location") => {
+                anyhow::anyhow!(
+                    "kafka.properties.\"{property}\": the file cannot be read, or is not what it should be (librdkafka: {})",
+                    why.trim()
+                )
+            }
+            Some((property, why)) if is_property(property) => {
+                anyhow::anyhow!("kafka.properties.\"{property}\": {}", why.trim())
+            }
+            _ => anyhow::anyhow!("kafka.properties: {reason}"),
+        },
         error => anyhow::anyhow!("kafka: {error}"),
     }
+}
+
+fn is_property(name: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_lowercase() || c == '.' || c == '_';
+    name.contains('.') && name.chars().all(is_of_name)
 }

@@ -13,6 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tapetrail::detection::library::Library;
 use tapetrail::engine::{Engine, EngineOptions};
 use tapetrail::lake::table::Lake;
+use tapetrail::verify::verify;
 
 use crate::lake::{Refused, STREAM, consume, lake_in, live_files, messages, read};
 
@@ -26,6 +27,16 @@ async fn lake() -> (Lake, Arc<InMemory>) {
         .await
         .expect("consumes");
     (lake, disk)
+}
+
+/// `verify` does not call a lake whole that it cannot read: it names the file.
+async fn expect_named_by_verify(lake: &Lake, broken: &str) {
+    let library = Library::embedded().expect("the queries are right");
+    for is_full in [false, true] {
+        let error = verify(lake, &library, is_full).await;
+        let said = format!("{:#}", error.expect_err("cannot be verified"));
+        assert!(said.contains(broken), "the file is not named: {said}");
+    }
 }
 
 async fn truncate(disk: &InMemory, path: &Path, keep: impl Fn(usize) -> usize) {
@@ -60,6 +71,7 @@ async fn a_broken_commit_is_named_and_the_version_before_can_be_read() {
         let error = lake.open(STREAM).await.expect_err("must not open");
         let said = format!("{error:#}");
         assert!(said.contains(&broken), "the file is not named: {said}");
+        expect_named_by_verify(&lake, &broken).await;
         let table = at_version(disk, 2).await;
         let mut rows = 0;
         for path in live_files(&table) {
@@ -86,6 +98,7 @@ async fn a_broken_checkpoint_is_named() {
         let error = lake.open(STREAM).await.expect_err("must not open");
         let said = format!("{error:#}");
         assert!(said.contains(&broken), "the file is not named: {said}");
+        expect_named_by_verify(&lake, &broken).await;
         let table = at_version(disk, 2).await;
         assert!(!live_files(&table).is_empty());
     }
@@ -111,6 +124,7 @@ async fn a_broken_data_file_is_named_when_it_is_read() {
             .await;
         let said = format!("{:#}", error.expect_err("must not give half of the rows"));
         assert!(said.contains(&newest), "the file is not named: {said}");
+        expect_named_by_verify(&lake, &newest).await;
     }
 }
 

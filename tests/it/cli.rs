@@ -167,6 +167,19 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         &["import", "--stream", "webhook", "x"],
         &["import", "--stream", "webhooks", "none.ndjson"],
         &["import", "--stream", "webhooks", "s3://bucket/x.ndjson"],
+        &["sql", "--query", "session_of_channel"],
+        &["sql", "--query", "files_of_session"],
+        &["sql", "-q", "files_of_session", "--param", "sidd=x"],
+        &["sql", "-q", "dead_letters_by_reason", "--param", "n=1"],
+        &[
+            "sql",
+            "-q",
+            "starts_close_together",
+            "--param",
+            "within=soon",
+        ],
+        &["sql", "-c", "SELECT 1", "--since", "1d", "--until", "2d"],
+        &["investigate", "--cname", "x", "--until", "soon"],
         &["detect", "--only", "conflicting_start"],
         &["detect", "--since", "soon"],
         &["detect", "--param", "missing_upload.missing_after=soon"],
@@ -291,4 +304,51 @@ fn the_exit_code_tells_findings_from_failures() {
         code(&["check", "--stream", "webhooks", "none.ndjson"]),
         Some(2)
     );
+}
+
+/// Each query that people start from runs, on a lake that holds something and with the values it needs.
+#[test]
+fn queries_to_start_from_are_listed_and_run() {
+    let directory = directory();
+    fs::write(directory.path().join("a.ndjson"), webhooks(14)).unwrap();
+    let import = ["import", "--stream", "webhooks", "a.ndjson"];
+    assert!(tapetrail(directory.path(), &import).status.success());
+    let list = tapetrail(directory.path(), &["sql", "--list", "--format", "ndjson"]);
+    let list = stdout(&list);
+    let names: Vec<String> = (list.lines())
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("is JSON"))
+        .map(|row| row["query"].as_str().expect("a name").to_string())
+        .collect();
+    assert!(names.len() >= 8, "{list}");
+    let sid = format!("5f0a{:028}", 1);
+    let asked = [
+        ("sessions_of_channel", "cname=room-1", sid.as_str()),
+        (
+            "timeline_of_session",
+            &format!("sid={sid}"),
+            "recorder_started",
+        ),
+        ("dead_letters_by_reason", "", "invalid_json"),
+        ("believed_and_actual_by_day", "", "2026-09-2"),
+    ];
+    for (name, param, shows) in asked {
+        assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+        let mut arguments = vec!["sql", "--format", "csv", "--query", name];
+        if !param.is_empty() {
+            arguments.extend(["--param", param]);
+        }
+        let output = tapetrail(directory.path(), &arguments);
+        assert!(output.status.success(), "{name}: {}", stderr(&output));
+        assert!(
+            stdout(&output).contains(shows),
+            "{name}: {}",
+            stdout(&output)
+        );
+    }
+    // Five messages of the first day, one with two events. What is dead has no time of its own: it counts as of the
+    // import.
+    let old = ["sql", "--until", "2026-09-22", "--format", "csv", "-c"];
+    let old = [&old[..], &["SELECT count(*) AS n FROM webhooks"]].concat();
+    let old = stdout(&tapetrail(directory.path(), &old));
+    assert_eq!(old.trim(), "n\n6", "the events of the first day");
 }

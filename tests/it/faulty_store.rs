@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -101,6 +102,9 @@ impl Fault {
     }
 }
 
+/// Nothing here takes a part of this.
+const FAR_TOO_LONG: Duration = Duration::from_secs(60);
+
 type Script = Box<dyn Fn(&Call) -> Verdict + Send + Sync>;
 
 pub struct FaultyStore {
@@ -132,14 +136,14 @@ impl FaultyStore {
         self.calls.lock().expect("not poisoned").clone()
     }
 
-    /// Blocks until so many calls have ended in an error of the script.
+    /// Blocks until so many calls have ended in an error of the script; fails the test when nobody tries any more.
     pub fn wait_for_refusals(&self, least: usize) {
         let refusals = self.refusals.lock().expect("not poisoned");
-        drop(
-            self.refused
-                .wait_while(refusals, |refusals| *refusals < least)
-                .expect("not poisoned"),
-        );
+        let (refusals, waited) = self
+            .refused
+            .wait_timeout_while(refusals, FAR_TOO_LONG, |refusals| *refusals < least)
+            .expect("not poisoned");
+        assert!(!waited.timed_out(), "only {} calls were refused", *refusals);
     }
 
     /// Asks the script; returns the fault that the caller hears after the call was performed.

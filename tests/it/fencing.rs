@@ -17,8 +17,8 @@ use tapetrail::lake::encode::encode;
 use tapetrail::table::{PARTITION_COLUMN, schema};
 
 use crate::lake::{
-    BEGIN, Refused, STREAM, app_id, consume, contents, ledger, live_files, memory_lake, messages,
-    read, verified, written,
+    BEGIN, Refused, STREAM, app_id, consume, contents, expect_exactly, ledger, live_files,
+    memory_lake, messages, read, written,
 };
 
 fn fenced(outcome: Result<u64, CommitError>) -> String {
@@ -49,6 +49,7 @@ async fn a_writer_whose_state_is_old_loses_the_partition_that_another_advanced()
     let same = written(&zombie, 0, 0, &messages(6)).await.unwrap();
     fenced(zombie.commit(&same).await);
     assert_eq!(owner.version(), 1);
+    expect_exactly(&lake, &[6]).await;
 }
 
 #[tokio::test]
@@ -67,6 +68,7 @@ async fn a_repeated_a_lower_and_a_later_range_are_refused() {
     }
     assert_eq!(contents(&lake).await, before);
     assert_eq!(ledger.stored(&app_id(0)).await.unwrap(), Some(10));
+    expect_exactly(&lake, &[10]).await;
 }
 
 /// F8, from states that are as old as can be.
@@ -94,7 +96,7 @@ async fn writers_of_different_partitions_both_land() {
         assert_eq!(ledger.stored(&app_id(partition)).await.unwrap(), Some(15));
     }
     assert_eq!(ledgers[0].version(), 12);
-    verified(&lake).await;
+    expect_exactly(&lake, &[15; 4]).await;
 }
 
 #[tokio::test]
@@ -122,6 +124,7 @@ async fn one_partition_that_was_lost_takes_the_whole_batch_with_it() {
         "all or nothing"
     );
     assert_eq!(both.stored(&app_id(1)).await.unwrap(), Some(3));
+    expect_exactly(&lake, &[0, 3]).await;
 }
 
 /// F9: consumption and a rewrite take turns, each from a state that is older than the other's commit.
@@ -154,7 +157,7 @@ async fn a_rewrite_beside_the_consumer_loses_and_repeats_nothing() {
         "files of one date were joined"
     );
     assert_eq!(ledger.stored(&app_id(0)).await.unwrap(), Some(24));
-    verified(&lake).await;
+    expect_exactly(&lake, &[24]).await;
 }
 
 /// Joins the files of each date into one, as compaction does: the same rows in other files.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
@@ -185,6 +186,45 @@ pub async fn contents(lake: &Lake) -> Vec<String> {
     }
     lines.sort();
     lines
+}
+
+/// Requires that each partition holds as many messages as `counts` says, in order of partition, and that `verify`
+/// says the same.
+pub async fn expect_exactly(lake: &Lake, counts: &[usize]) {
+    expect_positions(lake, counts).await;
+    verified(lake).await;
+}
+
+/// Requires every offset of each partition once, from 0 on, and every event of a message once.
+///
+/// Looks at positions alone, so that a mistake which every consumer here would make alike is seen.
+pub async fn expect_positions(lake: &Lake, counts: &[usize]) {
+    let table = lake.open(STREAM).await.expect("opens").expect("is there");
+    let mut found = vec![BTreeMap::<i64, Vec<i32>>::new(); counts.len()];
+    for path in live_files(&table) {
+        for batch in read(&table, &path).await {
+            let partition = batch["partition"].as_primitive::<Int32Type>();
+            let offset = batch["offset"].as_primitive::<Int64Type>();
+            let index = batch["record_index"].as_primitive::<Int32Type>();
+            for row in 0..batch.num_rows() {
+                let of_partition = &mut found[partition.value(row) as usize];
+                let indexes = of_partition.entry(offset.value(row)).or_default();
+                indexes.push(index.value(row));
+            }
+        }
+    }
+    for (partition, (found, count)) in found.iter_mut().zip(counts).enumerate() {
+        let offsets: Vec<i64> = found.keys().copied().collect();
+        let produced: Vec<i64> = (0..*count as i64).collect();
+        assert_eq!(offsets, produced, "offsets of partition {partition}");
+        for (offset, indexes) in found {
+            indexes.sort_unstable();
+            assert!(
+                indexes.iter().copied().eq(0..indexes.len() as i32),
+                "partition {partition}, offset {offset}: events {indexes:?}"
+            );
+        }
+    }
 }
 
 /// Requires that `verify` finds every offset once.

@@ -327,3 +327,53 @@ async fn a_session_is_told_from_the_files_of_its_channel() {
         assert!(read.row_groups <= COMMITS as usize / 5, "{view}: {read:?}");
     }
 }
+
+/// What `--since` and `--until` leave out is not opened, whatever the query.
+#[tokio::test]
+async fn a_window_opens_the_days_that_it_touches() {
+    // The lake begins on 2026-09-21 and ends on the 26th.
+    let micros = |date: &str| {
+        let at = chrono::DateTime::parse_from_rfc3339(date).expect("a time");
+        Some(at.timestamp_micros())
+    };
+    let days = |from: u32, to: u32| -> Vec<String> {
+        (from..=to).map(|day| format!("2026-09-{day}")).collect()
+    };
+    let windows = [
+        (None, None, days(21, 26)),
+        (micros("2026-09-25T00:00:00Z"), None, days(25, 26)),
+        // A day that a bound falls into is read whole; one that begins with the end is not.
+        (micros("2026-09-25T23:59:59Z"), None, days(25, 26)),
+        (None, micros("2026-09-23T00:00:00Z"), days(21, 22)),
+        (None, micros("2026-09-23T00:00:00.000001Z"), days(21, 23)),
+        (
+            micros("2026-09-23T12:00:00Z"),
+            micros("2026-09-24T12:00:00Z"),
+            days(23, 24),
+        ),
+    ];
+    for (read_from, read_until, expected) in windows {
+        let (_, disk) = lake().await;
+        let store = FaultyStore::new(disk, |_| Verdict::Pass);
+        let options = EngineOptions {
+            read_from,
+            read_until,
+            ..EngineOptions::default()
+        };
+        let engine = Engine::open(&lake_in(store.clone()), options)
+            .await
+            .expect("opens");
+        let sql = "SELECT min(payload), min(occurred_at) FROM log_webhooks";
+        engine.run(sql, &[]).await.expect("runs");
+        let calls = store.calls();
+        let opened: BTreeSet<String> = (calls.iter())
+            .filter(|call| call.operation == Operation::Get)
+            .filter_map(|call| call.path.split_once("lake/webhooks/event_date="))
+            .map(|(_, path)| path[..10].to_string())
+            .collect();
+        assert!(
+            opened.iter().eq(&expected),
+            "{read_from:?} to {read_until:?}: {opened:?}"
+        );
+    }
+}

@@ -2,6 +2,8 @@
 
 #[path = "../power_cut/mod.rs"]
 mod disk;
+#[path = "../planted/mod.rs"]
+mod planted;
 
 mod broken_files;
 mod cli;

@@ -76,9 +76,7 @@ async fn made(directory: &Path, library: &Library) -> Made {
         findings: &findings,
         verified: &verified,
     };
-    given
-        .register(&mut engine, library)
-        .expect("registers");
+    given.register(&mut engine, library).expect("registers");
     let rows = engine
         .run(
             "SELECT min(requested_at) AS a, max(requested_at) AS b FROM starts",

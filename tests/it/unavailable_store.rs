@@ -22,7 +22,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::faulty_store::{Call, Fault, FaultyStore, Verdict};
-use crate::lake::{app_id, contents, lake_in, ledger, messages, range, rows, verified};
+use crate::lake::{app_id, contents, expect_exactly, lake_in, ledger, messages, range, rows};
 
 /// A writer at work on its own threads, and both ends of its queues.
 struct Scene {
@@ -178,7 +178,7 @@ fn is_got_over(fault: Fault, fits: impl Fn(&Call) -> bool + Send + Sync + 'stati
             .await
             .expect("consumes");
         assert_eq!(contents(&scene.lake()).await, contents(&undisturbed).await);
-        verified(&scene.lake()).await;
+        expect_exactly(&scene.lake(), &[12]).await;
     });
 }
 
@@ -235,6 +235,8 @@ fn a_slow_store_holds_the_commit_back_and_nothing_else() {
     assert_eq!(scene.committed(), 1);
     assert_eq!(scene.committed(), 2);
     assert_eq!(scene.offsets_in_the_lake(), Some(12));
+    let lake = scene.lake();
+    scene.runtime.block_on(expect_exactly(&lake, &[12]));
 }
 
 #[test]

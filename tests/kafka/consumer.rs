@@ -69,9 +69,34 @@ impl Deployment {
         deployment
     }
 
+    /// Returns the same topics, group and lake with one setting changed.
+    pub fn with(&self, path: &[&str], value: impl Into<toml::Value>) -> Deployment {
+        let mut other = Deployment {
+            dir: tempfile::tempdir().expect("a directory"),
+            lake: self.lake.clone(),
+            starter: self.starter.clone(),
+            seen_lake: self.seen_lake.clone(),
+            name: self.name.clone(),
+            settings: self.settings.clone(),
+            topics: self.topics.clone(),
+            processes: AtomicUsize::new(0),
+        };
+        other.set(path, value);
+        other
+    }
+
     /// Changes a setting for all processes that start after this.
     pub fn set(&mut self, path: &[&str], value: impl Into<toml::Value>) {
         set(&mut self.settings, path, value.into());
+    }
+
+    /// Takes a setting away again.
+    pub fn unset(&mut self, path: &[&str]) {
+        let (last, tables) = path.split_last().expect("a path");
+        let tables = tables.iter().try_fold(&mut self.settings, |table, name| {
+            table.get_mut(*name)?.as_table_mut()
+        });
+        tables.and_then(|table| table.remove(*last));
     }
 
     pub fn topic(&self, stream: Stream) -> &str {
@@ -157,6 +182,11 @@ impl Deployment {
 
     pub fn consume(&self) -> Process {
         self.consume_with(&[], &[])
+    }
+
+    /// Starts a consumer that serves its metrics at `address`.
+    pub fn consume_at(&self, address: &str) -> Process {
+        self.consume_set(&["consume", "http"], address)
     }
 
     /// Starts a consumer for which one setting differs from the others'.
@@ -361,3 +391,25 @@ pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some((status, body.to_string()))
 }
+
+/// Returns every metric, labels included, with its value; none while nobody answers.
+pub fn metrics(address: &str) -> BTreeMap<String, f64> {
+    let (_, text) = get(address, "/metrics").unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let pairs = lines.filter_map(|line| line.rsplit_once(' '));
+    pairs
+        .filter_map(|(name, value)| Some((name.to_string(), value.parse().ok()?)))
+        .collect()
+}
+
+/// Returns the sum of a metric over all of its labels; 0 before it is told for the first time.
+pub fn metric(address: &str, name: &str) -> f64 {
+    let is_asked_for = |full: &str| full.split('{').next() == Some(name);
+    let all = metrics(address).into_iter();
+    all.filter(|(full, _)| is_asked_for(full))
+        .map(|(_, value)| value)
+        .sum()
+}
+
+/// A counter of rows that the process has committed itself.
+pub const COMMITTED_ROWS: &str = "tapetrail_committed_rows_total";

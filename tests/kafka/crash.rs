@@ -31,6 +31,13 @@ fn consumers_killed_at_random_moments_lose_nothing_and_repeat_nothing() {
         _ => deployment.consume(),
     };
     let mut members: [Process; 2] = [start(0), start(1)];
+    let versions = || {
+        let lake = deployment.lake();
+        lake.tables
+            .values()
+            .map(|table| table.versions)
+            .sum::<u64>()
+    };
     let mut random = Pcg64::seed_from_u64(20);
     while_producing(&deployment, &producer, || {
         for _ in 0..KILLS {
@@ -40,6 +47,8 @@ fn consumers_killed_at_random_moments_lose_nothing_and_repeat_nothing() {
             members[victim] = start(victim);
         }
     });
+    // Between their deaths they were at work.
+    assert!(versions() > KILLS, "only {} commits", versions());
 
     deployment.wait_for_all(&producer);
     for member in &mut members {
@@ -76,13 +85,20 @@ fn death_after_the_commit_repeats_nothing_and_the_group_catches_up() {
         deployment.lake().positions().len() > 100,
         "the commit is there"
     );
+    let (broker, topic) = (Broker::shared(), deployment.topic(Stream::ApiCalls));
+    let stored: i64 = deployment.lake().transactions().values().sum();
+    let of_group = |partition| broker.group_offset(deployment.group(), topic, partition);
+    let told: i64 = (0..2).filter_map(of_group).sum();
+    assert!(
+        told < stored,
+        "the group knows of {told} already, of {stored}"
+    );
     deployment.drain();
     deployment.expect_exactly(&producer);
-    let (broker, topic) = (Broker::shared(), deployment.topic(Stream::ApiCalls));
     for partition in 0..2 {
         let (_, end) = broker.watermarks(topic, partition);
         eventually("the group's offset is the table's", || {
-            broker.group_offset(deployment.group(), topic, partition) == Some(end)
+            of_group(partition) == Some(end)
         });
     }
 }
@@ -96,6 +112,10 @@ fn death_inside_the_commit_leaves_no_half_version() {
         100,
         "what was staged is not a version"
     );
+    let log = deployment.lake_dir().join("api_calls/_delta_log");
+    let staged = format!("{}/*.json#*", log.display());
+    let staged = glob::glob(&staged).expect("a pattern").count();
+    assert_eq!(staged, 1, "the process died between staging and link");
     deployment.drain();
     deployment.expect_exactly(&producer);
 }

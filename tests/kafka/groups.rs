@@ -3,7 +3,7 @@
 use tapetrail::event::Stream;
 
 use crate::broker::Broker;
-use crate::consumer::Deployment;
+use crate::consumer::{COMMITTED_ROWS, Deployment, free_address, metric, metrics};
 use crate::eventually;
 use crate::producer::{Producer, while_producing};
 
@@ -15,20 +15,28 @@ fn a_second_consumer_joins_in_the_middle_of_a_batch() {
     // So long that batches are open when the second one comes.
     deployment.set(&["consume", "commit_interval"], "2s");
     let producer = Producer::new(broker.address());
+    let addresses = [free_address(), free_address()];
+    let committed = || addresses.each_ref().map(|at| metric(at, COMMITTED_ROWS));
     let (mut first, mut second) = while_producing(&deployment, &producer, || {
-        let first = deployment.consume();
-        eventually("the first has committed", || {
-            !deployment.lake().positions().is_empty()
+        let first = deployment.consume_at(&addresses[0]);
+        eventually("the first has committed", || committed()[0] > 0.0);
+        let second = deployment.consume_at(&addresses[1]);
+        eventually("the second commits", || committed()[1] > 0.0);
+        let then = committed();
+        eventually("both go on", || {
+            let now = committed();
+            now[0] > then[0] && now[1] > then[1]
         });
-        let second = deployment.consume();
-        eventually("the second is a member", || {
-            broker.group_members(deployment.group()) == 2
-        });
-        let versions = || deployment.lake().tables[&Stream::ApiCalls].versions;
-        let then = versions();
-        eventually("both go on", || versions() > then + 3);
         (first, second)
     });
+    let revoked = "tapetrail_rebalances_total{kind=\"revoke\"}";
+    assert!(
+        metrics(&addresses[0])
+            .get(revoked)
+            .is_some_and(|n| *n >= 1.0),
+        "the first gave partitions away:\n{}",
+        first.said()
+    );
     deployment.wait_for_all(&producer);
     first.stop();
     second.stop();
@@ -39,31 +47,44 @@ fn a_second_consumer_joins_in_the_middle_of_a_batch() {
 #[test]
 fn a_zombie_commits_nothing() {
     let broker = Broker::shared();
-    let mut deployment = Deployment::new(broker, &[(Stream::ApiCalls, 2)]);
-    deployment.set(&["consume", "commit_interval"], "1s");
+    let deployment = Deployment::new(broker, &[(Stream::ApiCalls, 2)]);
     let producer = Producer::new(broker.address());
-    let (mut zombie, mut heir) = while_producing(&deployment, &producer, || {
-        let mut zombie = deployment.consume();
-        eventually("the first has committed", || {
-            !deployment.lake().positions().is_empty()
-        });
-        zombie.signal("STOP");
-        let asleep_at = deployment.lake().transactions();
+    deployment.produce(&producer, 0..200);
+    producer.flush();
+    // It never commits by the clock, so what it has read when it falls asleep is what it commits when it wakes.
+    let mut hoarding = deployment.with(&["consume", "commit_interval"], "1h");
+    let address = free_address();
+    hoarding.set(&["consume", "http"], address.as_str());
+    let mut zombie = hoarding.consume();
+    eventually("the first has read all, and committed nothing", || {
+        metric(&address, "tapetrail_messages_total") == 200.0
+    });
+    zombie.signal("STOP");
+    assert!(deployment.lake().positions().is_empty());
+    let mut heir = while_producing(&deployment, &producer, || {
         let heir = deployment.consume();
         eventually("the heir has both partitions, and commits", || {
-            let now = deployment.lake().transactions();
-            asleep_at.iter().all(|(id, next)| now[id] > *next)
+            let stored = deployment.lake().transactions();
+            stored.len() == 2 && stored.values().all(|next| *next > 100)
         });
         zombie.signal("CONT");
-        eventually("the zombie is back in the group, or gone", || {
-            broker.group_members(deployment.group()) == 2 || !zombie.is_running()
+        eventually("the zombie's batch is refused", || {
+            metric(&address, "tapetrail_fenced_total") >= 1.0 || !zombie.is_running()
         });
-        (zombie, heir)
+        heir
     });
-    deployment.wait_for_all(&producer);
+    assert!(
+        zombie
+            .said()
+            .contains("another consumer committed these offsets"),
+        "{}",
+        zombie.said()
+    );
+    // What it got when it was back in the group it commits now, or the heir does after it.
     if zombie.is_running() {
         zombie.stop();
     }
+    deployment.wait_for_all(&producer);
     heir.stop();
     deployment.expect_exactly(&producer);
 }
@@ -74,13 +95,23 @@ fn two_deployments_on_one_lake_repeat_nothing() {
     let broker = Broker::shared();
     let deployment = Deployment::new(broker, &[(Stream::ApiCalls, 2)]);
     let producer = Producer::new(broker.address());
-    let other_group = format!("{}-other", deployment.group());
+    let addresses = [free_address(), free_address()];
+    let mut other = deployment.with(&["kafka", "group"], format!("{}-other", deployment.group()));
+    other.set(&["consume", "http"], addresses[1].as_str());
+    let refused = || {
+        addresses
+            .each_ref()
+            .map(|at| metric(at, "tapetrail_fenced_total"))
+    };
     let mut processes = while_producing(&deployment, &producer, || {
-        let mine = deployment.consume();
-        let other = deployment.consume_set(&["kafka", "group"], other_group);
+        let mut processes = [deployment.consume_at(&addresses[0]), other.consume()];
         let versions = || deployment.lake().tables[&Stream::ApiCalls].versions;
-        eventually("commits go on", || versions() > 20);
-        [mine, other]
+        eventually("both have tried, and commits go on", || {
+            let is_contested = refused().iter().sum::<f64>() >= 1.0
+                || processes.iter_mut().any(|process| !process.is_running());
+            is_contested && versions() > 20
+        });
+        processes
     });
     eventually("the lake holds all that was produced", || {
         // One of the two may have refused to go on; the work must not stop with both.
@@ -108,19 +139,17 @@ fn two_members_commit_to_one_table() {
     let broker = Broker::shared();
     let deployment = Deployment::new(broker, &[(Stream::ApiCalls, 6)]);
     let producer = Producer::new(broker.address());
-    let mut members = [deployment.consume(), deployment.consume()];
-    eventually("the group has two members", || {
-        broker.group_members(deployment.group()) == 2
-    });
+    let addresses = [free_address(), free_address()];
+    let mut members = addresses.each_ref().map(|at| deployment.consume_at(at));
+    let committed = || addresses.each_ref().map(|at| metric(at, COMMITTED_ROWS));
     while_producing(&deployment, &producer, || {
-        // Each member owns partitions of its own, so all of them advance only if both commit.
-        let before = deployment.lake().transactions();
-        eventually("all six partitions advance", || {
-            let now = deployment.lake().transactions();
-            now.len() == 6
-                && now
-                    .iter()
-                    .all(|(id, next)| before.get(id).is_none_or(|then| next > then))
+        eventually("both commit", || committed().iter().all(|rows| *rows > 0.0));
+        let (before, then) = (deployment.lake().transactions(), committed());
+        eventually("both go on, and with them all six partitions", || {
+            let (now, rows) = (deployment.lake().transactions(), committed());
+            let is_ahead =
+                |(id, next): (&String, &i64)| before.get(id).is_none_or(|was| next > was);
+            now.len() == 6 && now.iter().all(is_ahead) && rows[0] > then[0] && rows[1] > then[1]
         });
     });
     deployment.wait_for_all(&producer);

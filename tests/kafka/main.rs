@@ -13,6 +13,9 @@
 //! F25 a stop in the middle of a batch.
 //! F4 and F21 to F24 are faults of the store, which `tests/it` makes without a broker.
 
+#[path = "../planted/mod.rs"]
+mod planted;
+
 mod broker;
 mod consumer;
 mod lake;
@@ -28,6 +31,7 @@ mod input;
 mod maintenance;
 mod operation;
 mod outage;
+mod secrets;
 mod security;
 
 use std::time::{Duration, Instant};

@@ -1,26 +1,14 @@
 //! What an operator sees and chooses: metrics, readiness, where a first start begins, topics without messages.
 
-use std::collections::BTreeMap;
-
 use tapetrail::event::Stream;
 
 use crate::broker::Broker;
-use crate::consumer::{Deployment, free_address, get};
+use crate::consumer::{Deployment, free_address, get, metrics};
 use crate::eventually;
 use crate::messages::message;
 use crate::producer::Producer;
 
 const STREAM: Stream = Stream::Webhooks;
-
-/// Returns every metric, labels included, with its value.
-fn metrics(address: &str) -> BTreeMap<String, f64> {
-    let (_, text) = get(address, "/metrics").unwrap_or_default();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let pairs = lines.filter_map(|line| line.rsplit_once(' '));
-    pairs
-        .filter_map(|(name, value)| Some((name.to_string(), value.parse().ok()?)))
-        .collect()
-}
 
 #[test]
 fn metrics_tell_lag_rows_and_dead_letters() {
@@ -151,8 +139,7 @@ fn a_member_without_a_partition_is_ready() {
     let broker = Broker::shared();
     let deployment = Deployment::new(broker, &[(STREAM, 1)]);
     let addresses = [free_address(), free_address()];
-    let path = ["consume", "http"];
-    let start = |address: &String| deployment.consume_set(&path, address.as_str());
+    let start = |address: &String| deployment.consume_at(address);
     let mut members: Vec<_> = addresses.iter().map(start).collect();
     for address in &addresses {
         eventually("both are ready", || {

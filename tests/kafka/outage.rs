@@ -8,7 +8,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tapetrail::event::Stream;
 
 use crate::broker::Broker;
-use crate::consumer::{Deployment, free_address, get};
+use crate::consumer::{Deployment, free_address, get, metrics};
 use crate::eventually;
 use crate::producer::Producer;
 
@@ -61,7 +61,8 @@ fn leaders_move_and_brokers_stall() {
     let mock = mock();
     let (deployment, producer) = on_mock(&mock);
     let topic = deployment.topic(Stream::ApiCalls);
-    let mut process = deployment.consume();
+    let http = free_address();
+    let mut process = deployment.consume_at(&http);
     deployment.produce(&producer, 0..200);
     deployment.wait_for_all(&producer);
     for (round, broker) in [1, 2, 3].into_iter().enumerate() {
@@ -69,18 +70,36 @@ fn leaders_move_and_brokers_stall() {
             mock.partition_leader(topic, partition, Some(broker))
                 .expect("a leader");
         }
-        let next = 200 * (round as u64 + 1);
+        let next = 250 * round as u64 + 200;
         deployment.produce(&producer, next..next + 100);
         mock.broker_round_trip_time(broker, Duration::from_millis(300))
             .expect("a delay");
         deployment.produce(&producer, next + 100..next + 200);
         deployment.wait_for_all(&producer);
-        mock.broker_down(broker).expect("down");
-        eventually("the consumer goes on", || process.is_running());
-        mock.broker_up(broker).expect("up");
         mock.broker_round_trip_time(broker, Duration::ZERO)
             .expect("no delay");
+        mock.broker_down(broker).expect("down");
+        for partition in 0..4 {
+            mock.partition_leader(topic, partition, Some(broker % 3 + 1))
+                .expect("a leader");
+        }
+        // With the two that are left.
+        deployment.produce(&producer, next + 200..next + 250);
+        deployment.wait_for_all(&producer);
+        mock.broker_up(broker).expect("up");
     }
+    // All of them at once.
+    for broker in 1..=3 {
+        mock.broker_down(broker).expect("down");
+    }
+    eventually("it is not ready without a broker", || {
+        get(&http, "/readyz").is_some_and(|(status, _)| status == 503)
+    });
+    assert!(process.is_running(), "it gave up:\n{}", process.said());
+    for broker in 1..=3 {
+        mock.broker_up(broker).expect("up");
+    }
+    deployment.produce(&producer, 1_000..1_100);
     deployment.wait_for_all(&producer);
     process.stop();
     deployment.expect_exactly(&producer);
@@ -93,7 +112,20 @@ fn errors_of_the_group_lose_nothing() {
     use RDKafkaRespErr as Error;
     let mock = mock();
     let (deployment, producer) = on_mock(&mock);
-    let mut process = deployment.consume();
+    let http = free_address();
+    let mut process = deployment.consume_at(&http);
+    let assignments = || {
+        let told = metrics(&http);
+        let name = "tapetrail_rebalances_total{kind=\"assign\"}";
+        told.get(name).copied().unwrap_or_default()
+    };
+    let mut next = 0..;
+    let mut produce = || {
+        let first = 100 * next.next().expect("has no end");
+        deployment.produce(&producer, first..first + 100);
+        deployment.wait_for_all(&producer);
+    };
+    produce();
     let errors = [
         (
             Key::Fetch,
@@ -112,22 +144,42 @@ fn errors_of_the_group_lose_nothing() {
             Key::OffsetCommit,
             Error::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
         ),
-        (Key::Heartbeat, Error::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION),
-        (Key::Heartbeat, Error::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID),
+    ];
+    for (request, error) in errors {
+        mock.request_errors(request, &[error; 3]);
+        produce();
+        assert!(process.is_running(), "{error:?}:\n{}", process.said());
+    }
+    // The group throws the member out, and what it asks on its way back fails, too.
+    let on_the_way_back = [
         (
             Key::JoinGroup,
             Error::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        ),
+        (Key::JoinGroup, Error::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID),
+        (
+            Key::SyncGroup,
+            Error::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+        ),
+        (
+            Key::FindCoordinator,
+            Error::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
         ),
         (
             Key::ListOffsets,
             Error::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
         ),
     ];
-    for (round, (request, error)) in errors.into_iter().enumerate() {
-        let next = 100 * round as u64;
-        mock.request_errors(request, &[error; 3]);
-        deployment.produce(&producer, next..next + 100);
-        deployment.wait_for_all(&producer);
+    let thrown_out = [
+        Error::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+        Error::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+    ];
+    for (round, (request, error)) in on_the_way_back.into_iter().enumerate() {
+        let before = assignments();
+        mock.request_errors(request, &[error; 2]);
+        mock.request_errors(Key::Heartbeat, &[thrown_out[round % 2]]);
+        eventually("the member is back", || assignments() > before);
+        produce();
         assert!(process.is_running(), "{error:?}:\n{}", process.said());
     }
     process.stop();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
 use crate::consumer::Deployment;
@@ -94,6 +94,24 @@ impl Producer {
             BaseRecord::with_opaque_to(topic, opaque).partition(partition);
         record.payload = value;
         record.key = key;
+        self.enqueue(record);
+    }
+
+    /// Sends a message with a key and headers.
+    pub fn send_with(&self, topic: &str, value: &[u8], key: &str, headers: &[(&str, &str)]) {
+        let mut owned = OwnedHeaders::new();
+        for (name, value) in headers {
+            owned = owned.insert(Header {
+                key: name,
+                value: Some(value.as_bytes()),
+            });
+        }
+        let record: BaseRecord<'_, str, [u8], _> =
+            BaseRecord::with_opaque_to(topic, Box::new(None))
+                .partition(0)
+                .payload(value)
+                .key(key)
+                .headers(owned);
         self.enqueue(record);
     }
 

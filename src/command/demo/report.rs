@@ -141,5 +141,5 @@ pub(super) fn what_next(lake: &str, case: Option<&ExpectedFinding>, took: Durati
     println!(
         "  {program} --lake {lake} sql -c \"SELECT vendor_name, outcome, count(*) AS starts FROM starts GROUP BY 1, 2 ORDER BY 3 DESC\""
     );
-    println!("  {program} --lake {lake} sql --list");
+    println!("  {program} --lake {lake} sql --tables");
 }

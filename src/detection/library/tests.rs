@@ -44,6 +44,7 @@ fn library(sql: &str) -> Library {
     let mut library = Library::embedded().expect("loads");
     let detection = Detection::check("late", &query(sql), None).expect("is right");
     library.detections = vec![detection];
+    library.investigations.clear();
     library.queries.retain(|name, _| name == "views/api_calls");
     library
 }
