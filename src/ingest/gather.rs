@@ -476,9 +476,6 @@ impl Gathering {
         partitions: &[TopicPartition],
     ) -> Vec<Option<i64>> {
         self.assigned_once = true;
-        if !partitions.is_empty() {
-            self.metrics.ready("assignment");
-        }
         let mut starts = vec![None; partitions.len()];
         for index in 0..self.streams.len() {
             let topic = self.streams[index].topic.clone();
@@ -492,6 +489,10 @@ impl Gathering {
             }
         }
         self.pause_due = true;
+        // Not before: who starts at the end and says that it is ready must know where the end was.
+        if !partitions.is_empty() {
+            self.metrics.ready("assignment");
+        }
         starts
     }
 

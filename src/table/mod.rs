@@ -46,7 +46,16 @@ pub const PLAIN_COLUMNS: [&str; 16] = [
 ];
 
 /// Columns of which nobody asks for a range: Parquet keeps no statistics of them.
-pub const UNRANGED_COLUMNS: [&str; 4] = ["payload", "raw", "detail", "headers"];
+pub const UNRANGED_COLUMNS: [&str; 8] = [
+    "payload",
+    "raw",
+    "detail",
+    "headers",
+    "event_id",
+    "request_hash",
+    "resource_id",
+    "caller_trace_id",
+];
 
 /// Returns the columns that rows are sorted by inside a file, after `event_date` (design, section 4).
 pub fn sort_columns(stream: Stream) -> &'static [&'static str] {
