@@ -87,7 +87,7 @@ pub(super) fn table(schema: SchemaRef, rows: Vec<RecordBatch>) -> Result<Arc<dyn
 /// Gives the columns of a union names of their own. DataFusion would take the names of the only side that is left when
 /// all others are empty, and then refuse its own plan as changed.
 fn named(plan: LogicalPlan) -> Result<LogicalPlan> {
-    if !matches!(plan, LogicalPlan::Union(_)) {
+    if !is_union(&plan) {
         return Ok(plan);
     }
     let columns: Vec<_> = plan.schema().columns();
@@ -96,6 +96,16 @@ fn named(plan: LogicalPlan) -> Result<LogicalPlan> {
         Expr::Column(column).alias(name)
     });
     Ok(LogicalPlanBuilder::from(plan).project(names)?.build()?)
+}
+
+/// Says whether the rows are those of a union, sorted or cut short or not.
+fn is_union(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Union(_) => true,
+        LogicalPlan::Sort(sort) => is_union(&sort.input),
+        LogicalPlan::Limit(limit) => is_union(&limit.input),
+        _ => false,
+    }
 }
 
 impl Engine {

@@ -299,6 +299,10 @@ async fn step_by_step_the_rows_are_the_same() {
                     "one_side",
                     "SELECT sid FROM never UNION ALL SELECT webhooks.sid FROM webhooks",
                 ),
+                view(
+                    "one_side_in_order",
+                    "SELECT sid FROM never UNION ALL SELECT webhooks.sid FROM webhooks ORDER BY sid LIMIT 20",
+                ),
             ],
             stepwise,
             ..EngineOptions::default()
@@ -310,8 +314,10 @@ async fn step_by_step_the_rows_are_the_same() {
             let rows = batch.column(0).as_primitive::<Int64Type>().value(0);
             assert_eq!(rows, 10, "{stepwise:?}");
         }
-        let rows = count(&engine, "SELECT count(*) FROM one_side", &[]).await;
-        assert_eq!(rows, 10, "{stepwise:?}");
+        for one_side in ["one_side", "one_side_in_order"] {
+            let rows = count(&engine, &format!("SELECT count(*) FROM {one_side}"), &[]).await;
+            assert_eq!(rows, 10, "{stepwise:?}: {one_side}");
+        }
         let error = engine.run("SELECT * FROM broken", &[]).await;
         let error = format!("{:#}", error.expect_err("cannot be used"));
         assert!(
