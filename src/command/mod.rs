@@ -114,11 +114,12 @@ pub fn start_logging(format: LogFormat, verbose: u8) {
     start_logging_at(format, level);
 }
 
-/// Every step, without the chatter of the Delta library.
-const INFO: &str = "info,deltalake_core=error,delta_kernel=error,buoyant_kernel=error";
+/// Every step, without the chatter of the Delta library: a commit that was overtaken is an error to it, and the usual
+/// case to us.
+const INFO: &str = "info,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
 
 /// Nothing but trouble: for commands that tell their steps themselves.
-const WARNINGS: &str = "warn,deltalake_core=error,delta_kernel=error,buoyant_kernel=error";
+const WARNINGS: &str = "warn,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
 
 fn start_logging_at(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -2,9 +2,12 @@
 //!
 //! The protocol (design, section 7; engineering notes, section 2):
 //! 1. one state S of the table; in S the stored offset must equal the `from` of every range;
-//! 2. the commit is made against that same S, so that `deltalake` rejects it when anybody committed one of
-//!    these ranges since (fenced), and rebases it over everything else;
+//! 2. the commit lands as the very next version after S or not at all. When somebody else was faster, S is read
+//!    again: either one of the offsets moved (fenced), or the same files are committed against the new S;
 //! 3. after an unclear error the table is reloaded: if it holds our offsets and our files, it was our commit.
+//!
+//! `deltalake` could rebase a commit by itself, but reads every winner's commit for that each time it loses: with
+//! several consumers of one table the slower one fell ever further behind.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
@@ -126,8 +129,9 @@ impl Batch {
     }
 }
 
-/// A batch that a commit of another kind got in the way of is tried again this often, without a pause.
-const CONFLICTS_MAX: u32 = 10;
+/// A batch that others' commits were faster than is tried again this often at once. Each try takes as long as one of
+/// theirs, so of ten consumers of a table one that loses so often has other troubles.
+const CONFLICTS_MAX: u32 = 100;
 
 /// Before a file waits longer than this for its commit, nobody removes it as an orphan.
 pub const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
@@ -242,9 +246,14 @@ impl Ledger {
             let error = match self.append(batch, &offsets).await {
                 Ok(version) => {
                     failpoint("after_commit");
-                    let offsets = offsets.into_iter();
-                    self.known
-                        .extend(offsets.map(|(app_id, offset)| (app_id, Some(offset))));
+                    if self.version() == version {
+                        let offsets = offsets.into_iter();
+                        self.known
+                            .extend(offsets.map(|(app_id, offset)| (app_id, Some(offset))));
+                    } else {
+                        // A later version is loaded, in which somebody may have moved them on.
+                        self.known.clear();
+                    }
                     return Ok(version);
                 }
                 Err(error) => error,
@@ -252,12 +261,12 @@ impl Ledger {
             if let Some(version) = self.resolve(batch).await? {
                 return Ok(version);
             }
-            // Nobody moved our offsets: safe to try again. Right away, if what is in the way is maintenance that
-            // dropped old rows; the batch has nothing to do with them.
-            conflicts += u32::from(is_conflict(&error));
+            // Nobody moved our offsets: safe to try again. Right away, if others' offsets or maintenance are in the
+            // way; the batch has nothing to do with them.
             if !is_conflict(&error) {
                 return Err(unavailable(error));
             }
+            conflicts += 1;
             if conflicts == CONFLICTS_MAX {
                 return Err(CommitError::Unavailable(anyhow!(
                     "the table changed under the commit: {error}"
@@ -348,6 +357,8 @@ impl Ledger {
         let properties = CommitProperties::default()
             .with_metadata([("tapetrail".to_string(), metadata(batch))])
             .with_application_transactions(transactions)
+            // The next version or none: the offsets are known of S alone.
+            .with_max_retries(0)
             // Who appends removes nothing: the log's clean-up belongs to `maintain`, which knows how much is to be kept.
             .with_cleanup_expired_logs(Some(false));
         let actions: Vec<Action> = batch.adds.iter().cloned().map(Action::Add).collect();
@@ -363,7 +374,6 @@ impl Ledger {
             .await?
             .await?;
         let version = landed.version;
-        let read_version = state.version();
         // Landed. What follows (checkpoint, log clean-up) can fail without harm.
         match landed.await {
             Ok(finished) => self.table.state = Some(finished.snapshot()),
@@ -371,10 +381,6 @@ impl Ledger {
                 tracing::warn!(stream = %self.stream, version, %error, "after the commit: checkpoint or log clean-up failed");
                 update(&mut self.table).await?;
             }
-        }
-        if version != read_version + 1 {
-            // Others committed in between: what was known of their offsets is old.
-            self.known.clear();
         }
         Ok(version as u64)
     }

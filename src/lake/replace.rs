@@ -3,8 +3,8 @@
 //! `deltalake` lets two such commits pass that remove the same files, as long as both call themselves a compaction
 //! (`dataChange=false`): every row would be there twice. So a commit is made against one state S in which all files
 //! that it removes are live, and lands only as the very next version after S. When a consumer was faster, S is read
-//! again and nothing else is done again. A consumer's commit never fails because of one of these: it is rebased by
-//! `deltalake` over compactions, and tried again by itself where old rows were dropped.
+//! again and nothing else is done again. A consumer's commit never fails because of one of these: it is tried again
+//! against the state that holds it ([`super::commit`]).
 
 use std::time::Duration;
 

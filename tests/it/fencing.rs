@@ -71,6 +71,31 @@ async fn a_repeated_a_lower_and_a_later_range_are_refused() {
     expect_exactly(&lake, &[10]).await;
 }
 
+/// Whoever loses the race for a version tries the next one at once, and falls no further behind by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_that_commit_all_the_time_let_each_other_in() {
+    const WRITERS: i32 = 4;
+    const ROUNDS: i64 = 8;
+    let lake = Arc::new(memory_lake());
+    let mut writers = Vec::new();
+    for partition in 0..WRITERS {
+        let lake = lake.clone();
+        writers.push(tokio::spawn(async move {
+            let mut ledger = ledger(&lake).await.unwrap();
+            for round in 0..ROUNDS {
+                let batch = written(&ledger, partition, round, &messages(1))
+                    .await
+                    .unwrap();
+                ledger.commit(&batch).await.expect("has its turn");
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.expect("every batch lands");
+    }
+    expect_exactly(&lake, &[ROUNDS as usize; WRITERS as usize]).await;
+}
+
 /// F8, from states that are as old as can be.
 #[tokio::test]
 async fn writers_of_different_partitions_both_land() {
