@@ -15,6 +15,7 @@ mod input;
 mod lake;
 mod layout;
 mod power_cut;
+mod prompt;
 mod rooms;
 mod secrets;
 mod unavailable_store;
