@@ -125,7 +125,8 @@ fn a_person_gets_answers_help_and_a_history() {
     terminal.expect_prompt();
     // A name is completed where only one fits.
     terminal.press("SELECT 40 + 2 AS n FROM session_rec\t LIMIT 0;\r");
-    terminal.expect("session_records LIMIT 0;");
+    terminal.expect("FROM session_records");
+    terminal.expect(" LIMIT 0;");
     terminal.expect("0 rows");
     terminal.expect_prompt();
     // An error shows its place and is no reason to leave.

@@ -15,7 +15,7 @@ use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Editor, Helper};
 
-use super::typing::{COMMANDS, Names, is_complete, place};
+use super::typing::{COMMANDS, Names, is_complete, place, short};
 use super::{Context, SqlArgs};
 use crate::detection::library::Library;
 use crate::engine::{Engine, Params, Statement};
@@ -107,7 +107,7 @@ impl Prompt<'_> {
             }
         };
         if let Err(error) = outcome {
-            let error = format!("{error:#}");
+            let error = short(&format!("{error:#}"));
             eprintln!("error: {error}");
             if let Some(place) = place(line, &error) {
                 eprintln!("{place}");
