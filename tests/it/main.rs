@@ -18,6 +18,7 @@ mod lake;
 mod layout;
 mod maintain;
 mod power_cut;
+mod prompt;
 mod report;
 mod rooms;
 mod secrets;
