@@ -6,6 +6,7 @@ mod typing;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -84,7 +85,7 @@ pub async fn run(mut args: SqlArgs, context: &Context) -> Result<Outcome> {
     }
     if args.is_interactive() {
         let (engine, library) = args.engine.open(context, window.since).await?;
-        prompt::run(&engine, &library, &args, context).await?;
+        prompt::run(&Arc::new(engine), &library, &args, context).await?;
         return Ok(Outcome::Clean);
     }
     let (statements, params) = statements(&args)?;

@@ -14,6 +14,7 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Editor, Helper};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::typing::{COMMANDS, Names, is_complete, place, short};
 use super::{Context, SqlArgs};
@@ -31,7 +32,7 @@ enum Next {
 
 /// A person at a terminal.
 struct Prompt<'p> {
-    engine: &'p Engine,
+    engine: &'p Arc<Engine>,
     library: &'p Library,
     args: &'p SqlArgs,
     context: &'p Context,
@@ -40,11 +41,13 @@ struct Prompt<'p> {
 
 /// Reads and runs what is typed until the person leaves.
 pub(super) async fn run(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     library: &Library,
     args: &SqlArgs,
     context: &Context,
 ) -> Result<()> {
+    // From here on Ctrl-C cancels, and does not end the program.
+    let _ = interrupts()?;
     let settings = Config::builder()
         .max_history_size(HISTORY)?
         .history_ignore_space(true)
@@ -79,7 +82,7 @@ pub(super) async fn run(
                 {
                     tracing::debug!(%error, "the history cannot be written");
                 }
-                if let Next::Leave = prompt.answer(&line).await {
+                if let Next::Leave = prompt.answer(&line).await? {
                     return Ok(());
                 }
             }
@@ -93,17 +96,19 @@ pub(super) async fn run(
 
 impl Prompt<'_> {
     /// Runs what was typed. An error is told and is no reason to leave.
-    async fn answer(&mut self, line: &str) -> Next {
+    async fn answer(&mut self, line: &str) -> Result<Next> {
         let line = line.trim();
         if matches!(line, "\\q" | "\\quit") || matches!(line.trim_end_matches(';'), "quit" | "exit")
         {
-            return Next::Leave;
+            return Ok(Next::Leave);
         }
+        // Made anew, it knows nothing of what was pressed before.
+        let mut interrupts = interrupts()?;
         let outcome = tokio::select! {
             outcome = self.run(line) => outcome,
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 eprintln!("canceled");
-                return Next::GoOn;
+                return Ok(Next::GoOn);
             }
         };
         if let Err(error) = outcome {
@@ -113,7 +118,7 @@ impl Prompt<'_> {
                 eprintln!("{place}");
             }
         }
-        Next::GoOn
+        Ok(Next::GoOn)
     }
 
     async fn run(&mut self, line: &str) -> Result<()> {
@@ -159,7 +164,7 @@ impl Prompt<'_> {
 
     async fn statement(&self, statement: &Statement, params: &Params) -> Result<()> {
         let start = self.context.clock.instant();
-        let stream = self.engine.execute(statement, params).await?;
+        let stream = self.engine.execute_apart(statement, params).await?;
         self.args.output.print_stream(stream).await?;
         if self.is_timed {
             let seconds = self.context.clock.elapsed(start).as_secs_f64();
@@ -233,6 +238,11 @@ impl Prompt<'_> {
             .output
             .print(&batch(["column", "type", "description"], &rows)?)
     }
+}
+
+/// What Ctrl-C sends while a statement runs; while a line is typed it is a key.
+fn interrupts() -> Result<Signal> {
+    signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")
 }
 
 /// Where what was typed is kept: `TAPETRAIL_HISTORY` (empty: nowhere), else a file in the home directory.
