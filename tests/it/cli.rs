@@ -23,7 +23,7 @@ pub fn tapetrail(directory: &Path, arguments: &[&str]) -> Output {
         .expect("the program is built")
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
