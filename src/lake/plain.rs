@@ -64,16 +64,27 @@ fn plain(error: Error) -> Error {
     }
 }
 
+/// Where a machine in a cloud asks for the credentials of its role.
+const ROLE_HOST: &str = "169.254.169.254";
+
 /// Says whom was asked, and what it answered or why there is no answer.
 fn said(error: &Error) -> String {
     let text = error.to_string();
-    let what = match (element(&text, "Code"), element(&text, "Message")) {
-        (Some(code), Some(message)) => format!("{code}, {}", message.trim_end_matches('.')),
-        _ => root(error),
-    };
-    match url(&text) {
-        Some(url) => format!("{url} answers {what}"),
-        None => what,
+    let url = url(&text).unwrap_or("the store");
+    if url.contains(ROLE_HOST) {
+        return "there are no credentials: the environment names none, and the machine has no role"
+            .to_string();
+    }
+    match (element(&text, "Code"), element(&text, "Message")) {
+        (Some(code), Some(message)) => {
+            format!("{url} answers {code}, {}", message.trim_end_matches('.'))
+        }
+        _ => match root(error) {
+            cause if cause == "URL scheme is not allowed" => {
+                format!("{url}: plain HTTP is not allowed; AWS_ALLOW_HTTP=true allows it")
+            }
+            cause => format!("{url}: {cause}"),
+        },
     }
 }
 
@@ -178,6 +189,22 @@ mod tests {
             plain(error).to_string(),
             "Generic S3 error: http://host:9000/lakes answers AccessDenied, Access Denied"
         );
+    }
+
+    #[test]
+    fn what_a_person_forgot_is_named() {
+        let plain_text = |text: &'static str| {
+            let source = text.into();
+            plain(Error::Generic {
+                store: "S3",
+                source,
+            })
+            .to_string()
+        };
+        let no_role = "Error performing PUT http://169.254.169.254/latest/api/token in 1s - x";
+        assert!(plain_text(no_role).contains("no credentials"));
+        let no_answer = "Error performing GET http://host:9000/lakes?x in 1s";
+        assert!(plain_text(no_answer).starts_with("Generic S3 error: http://host:9000/lakes: "));
     }
 
     #[test]
