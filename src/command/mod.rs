@@ -41,7 +41,7 @@ pub struct Cli {
     #[arg(long, global = true, env = "TAPETRAIL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Root of the lake: a directory
+    /// Root of the lake: a directory, or s3://BUCKET/PATH; also gs:// and az://
     #[arg(long, global = true, env = "TAPETRAIL_LAKE", value_name = "URI")]
     lake: Option<String>,
 
@@ -117,7 +117,7 @@ pub fn start_logging(format: LogFormat, verbose: u8) {
 
 /// Every step, without the chatter of the Delta library: a commit that was overtaken is an error to it, and the usual
 /// case to us.
-const INFO: &str = "info,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
+const INFO: &str = "info,object_store=warn,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
 
 /// Nothing but trouble: for commands that tell their steps themselves.
 const WARNINGS: &str = "warn,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
