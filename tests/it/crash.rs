@@ -31,7 +31,7 @@ async fn undisturbed() -> Vec<String> {
 enum Death {
     Before,
     /// The call was performed; nobody heard the answer. Also what a power cut leaves that comes after the
-    /// sync of the file and before the acknowledgment.
+    /// sync of the file and before the acknowledgement.
     After,
     During,
 }
