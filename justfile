@@ -19,10 +19,11 @@ test-kafka:
 test-browser:
     cargo test --locked --test browser
 
-# Speed of the parts, then of the consumer beside kcat on the same topic.
+# Speed of the parts, then of the consumer beside kcat on the same topic, then of the webhook receiver.
 bench:
     cargo bench --locked
     benches/throughput.sh
+    benches/webhooks.sh
 
 # The whole thing, with nothing installed.
 demo:
