@@ -12,8 +12,8 @@ use crate::decode::storage_events::message_in_base64;
 use crate::decode::webhooks::{Signature, check_signature};
 use crate::decode::{DecodeContext, Decoded, decode};
 use crate::event::{Micros, Reject, RejectCode, SkipReason, Stream};
+use crate::redact::Redactor;
 use crate::redact::outline::{Outline, Outlined};
-use crate::redact::{FingerprintKey, Redactor};
 use crate::table::rows::{Origin, Remains, Rows};
 
 /// How much memory each buffer keeps from one message to the next.
@@ -67,13 +67,8 @@ pub struct Intake {
 
 impl Intake {
     pub fn new(config: &Config) -> Self {
-        let key = config.secrets.fingerprint_key.as_ref();
-        let key = key.map(|secret| FingerprintKey {
-            id: config.redact.fingerprint_key_id.clone(),
-            secret: secret.as_bytes().to_vec(),
-        });
         Intake {
-            redactor: Arc::new(Redactor::new(key)),
+            redactor: Arc::new(Redactor::of(config)),
             mappings: config.session_records.mappings.clone().into(),
             webhook_secrets: config.secrets.webhook_secrets.clone().into(),
             message_bytes_max: config.consume.message_bytes_max.as_u64() as usize,
