@@ -17,6 +17,7 @@ mod investigate;
 mod lake;
 mod layout;
 mod maintain;
+mod maintain_power_cut;
 mod power_cut;
 mod prompt;
 mod report;
