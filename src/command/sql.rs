@@ -25,7 +25,7 @@ use computed::Computed;
 /// was received; `api_calls`, `webhooks`, `storage_events`, `session_records` show the events; `starts`,
 /// `sessions`, `session_files` and `session_timeline` say what happened; `findings` and `not_judged` are what `detect` says,
 /// computed when they are asked for. `--tables` shows them all with their columns.
-/// `--list` shows queries to start from, which `--query` runs. Without SQL it is a prompt, in which Tab completes and `\\?`
+/// `--list` shows queries to start from, which `--query` runs. Without SQL it is a prompt, in which Tab completes and `\?`
 /// helps. The dialect is that of Apache DataFusion. Nothing can be changed or written.
 #[derive(Debug, Args)]
 pub struct SqlArgs {
