@@ -11,7 +11,7 @@ check:
 test:
     cargo test --locked
 
-# Against a real Apache Kafka, which the tests start by themselves (Java and Maven).
+# Against a real Apache Kafka and a real MinIO, which the tests start by themselves (Java and Maven; curl).
 test-kafka:
     cargo test --locked --test kafka -- --test-threads 4
 
@@ -19,10 +19,11 @@ test-kafka:
 test-browser:
     cargo test --locked --test browser
 
-# Speed of the parts, then of the consumer beside kcat on the same topic.
+# Speed of the parts, then of the consumer beside kcat on the same topic, then of the webhook receiver.
 bench:
     cargo bench --locked
     benches/throughput.sh
+    benches/webhooks.sh
 
 # The whole thing, with nothing installed.
 demo:

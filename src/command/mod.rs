@@ -7,11 +7,13 @@ mod detect;
 mod generate;
 mod import;
 pub mod investigate;
+mod kafka_args;
 mod maintain;
 pub mod output;
 mod progress;
 mod replay;
 mod report;
+mod serve;
 mod sql;
 mod verify;
 
@@ -46,7 +48,7 @@ pub struct Cli {
     #[arg(long, global = true, env = "TAPETRAIL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Root of the lake: a directory
+    /// Root of the lake: a directory, or s3://BUCKET/PATH; also gs:// and az://
     #[arg(long, global = true, env = "TAPETRAIL_LAKE", value_name = "URI")]
     lake: Option<String>,
 
@@ -62,6 +64,7 @@ pub struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Consume(consume::ConsumeArgs),
+    Serve(serve::ServeArgs),
     Import(import::ImportArgs),
     Generate(generate::GenerateArgs),
     Sql(sql::SqlArgs),
@@ -122,7 +125,7 @@ pub fn start_logging(format: LogFormat, verbose: u8) {
 
 /// Every step, without the chatter of the Delta library: a commit that was overtaken is an error to it, and the usual
 /// case to us.
-const INFO: &str = "info,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
+const INFO: &str = "info,object_store=warn,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
 
 /// Nothing but trouble: for commands that tell their steps themselves.
 const WARNINGS: &str = "warn,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
@@ -167,6 +170,7 @@ impl Cli {
         match self.command {
             Command::Demo(args) => demo::run(args, lake_flag, context),
             Command::Consume(args) => consume::run(args, context),
+            Command::Serve(args) => serve::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Generate(args) => generate::run(args, context),
             Command::Sql(args) => {
