@@ -18,6 +18,7 @@ mod investigate;
 mod lake;
 mod layout;
 mod maintain;
+mod maintain_power_cut;
 mod object_store;
 mod power_cut;
 mod prompt;
