@@ -377,6 +377,15 @@ impl Engine {
         let stream = self.start(plan).await?;
         let schema = stream.schema();
         let rows: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+        tracing::debug!(
+            rows = rows.iter().map(RecordBatch::num_rows).sum::<usize>(),
+            bytes = rows
+                .iter()
+                .map(RecordBatch::get_array_memory_size)
+                .sum::<usize>(),
+            "computed the view {}",
+            view.name
+        );
         self.session
             .register_table(view.name.as_str(), stepwise::table(schema, rows)?)?;
         Ok(())
