@@ -72,6 +72,8 @@ WORDS = {
 # Functions that DuckDB does not have, or gives another meaning.
 MACROS = [
     "CREATE TEMP MACRO array_remove_all(items, item) AS list_filter(items, lambda x: x IS DISTINCT FROM item)",
+    # DuckDB's own gives them in any order, others in that of the list.
+    "CREATE TEMP MACRO array_distinct(items) AS list_filter(items, lambda x, i: list_position(items, x) = i)",
     "CREATE TEMP MACRO string_to_array(joined, mark) AS CASE WHEN joined = '' THEN CAST([] AS VARCHAR[]) ELSE string_split(joined, mark) END",
 ]
 
