@@ -17,6 +17,7 @@ mod investigate;
 mod lake;
 mod layout;
 mod maintain;
+mod portable;
 mod power_cut;
 mod report;
 mod rooms;
