@@ -400,6 +400,15 @@ impl Engine {
             let computed: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
             rows.extend(computed);
         }
+        tracing::debug!(
+            rows = rows.iter().map(RecordBatch::num_rows).sum::<usize>(),
+            bytes = rows
+                .iter()
+                .map(RecordBatch::get_array_memory_size)
+                .sum::<usize>(),
+            "computed the view {}",
+            view.name
+        );
         self.session
             .register_table(view.name.as_str(), stepwise::table(schema, rows)?)?;
         Ok(())
