@@ -35,11 +35,8 @@ WITH signs AS (
     -- When each session was last heard of alive: the end itself is in `session_ends`.
     SELECT sid, max(at) AS alive_at
     FROM (
-        SELECT sid, coalesce(sent_at, occurred_at) AS at
-        FROM webhooks
-        WHERE event_type IN (3, 4, 12, 13, 40, 42, 43, 44, 45, 70, 73, 100)
-            AND coalesce(product_id, 3) = 3
-            AND coalesce(is_test, false) = false
+        SELECT sid, last_alive_at AS at
+        FROM session_lifecycles
         UNION ALL
         SELECT sid, requested_at AS at
         FROM api_calls

@@ -1,6 +1,8 @@
 -- ---
 -- name        = "session_places"
 -- title       = "Where the files of sessions are"
+-- kept        = true
+-- sliced_by   = "sid"
 -- description = "One row per session, vendor and bucket that holds files of it now."
 --
 -- [columns]

@@ -105,11 +105,13 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "views/backup_signs.sql",
     "views/believed.sql",
     "views/dead_letters.sql",
+    "views/event_times.sql",
     "views/failed_call_chains.sql",
     "views/failed_calls.sql",
     "views/idle_chains.sql",
     "views/incomplete_arrivals.sql",
     "views/monitored_buckets.sql",
+    "views/partition_hours.sql",
     "views/positions.sql",
     "views/record_versions.sql",
     "views/session_arrivals.sql",
@@ -137,6 +139,7 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "views/unannounced_arrivals.sql",
     "views/unexplained_arrivals.sql",
     "views/unseen_uploads.sql",
+    "views/user_arrivals.sql",
     "views/vendors.sql",
     "views/waiting_backups.sql",
     "views/watermarks.sql",
@@ -247,6 +250,7 @@ impl Library {
             .map(|(name, query)| View {
                 name: name.to_string(),
                 sql: query.sql.clone(),
+                sliced_by: (query.header.as_ref()).and_then(|header| header.sliced_by.clone()),
             })
             .collect()
     }

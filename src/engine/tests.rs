@@ -49,6 +49,7 @@ fn view(name: &str, sql: &str) -> View {
     View {
         name: name.to_string(),
         sql: sql.to_string(),
+        sliced_by: None,
     }
 }
 
