@@ -24,6 +24,11 @@ bench:
     cargo bench --locked
     benches/throughput.sh
 
+# The detections over a lake in DuckDB, side by side (Python 3.11, `pip install duckdb`).
+bench-duckdb lake:
+    cargo build --release --locked
+    benches/duckdb.py {{lake}} --tapetrail target/release/tapetrail
+
 # The whole thing, with nothing installed.
 demo:
     cargo run --locked --release -- demo
