@@ -82,9 +82,8 @@ notices AS (
             min(app_id) AS app_id,
             min(cname) AS cname
         FROM session_notices
-        WHERE sequence IS NOT NULL
-            AND notified_at IS NOT NULL
-            AND sid IN (SELECT sid FROM suspects)
+        LEFT SEMI JOIN suspects ON suspects.sid = session_notices.sid
+        WHERE sequence IS NOT NULL AND notified_at IS NOT NULL
         GROUP BY sid, event_type, sequence, uid, event_id, notified_at
     )
     GROUP BY sid, event_type, sequence, coalesce(uid, '')

@@ -55,8 +55,8 @@ SELECT
     CASE WHEN versions.vendor_name IS NOT NULL THEN versions.version_at END AS vendor_at,
     versions.event_id
 FROM versions
-WHERE versions.record_id IN (SELECT record_id FROM unchanged)
-    AND coalesce(versions.change, '') <> 'delete'
+LEFT SEMI JOIN unchanged ON unchanged.record_id = versions.record_id
+WHERE coalesce(versions.change, '') <> 'delete'
 UNION ALL
 SELECT
     record_id,

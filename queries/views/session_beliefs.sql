@@ -105,7 +105,7 @@ LEFT ANTI JOIN (
         OR (better.rank = ranked.rank AND better.last_at > ranked.last_at)
         OR (
             better.rank = ranked.rank
-            AND better.last_at IS NOT DISTINCT FROM ranked.last_at
+            AND (better.last_at IS NOT DISTINCT FROM ranked.last_at)
             AND better.record_id < ranked.record_id
         )
     )

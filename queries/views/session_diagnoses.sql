@@ -137,7 +137,7 @@ notices AS (
             min(stop_code) AS stop_code,
             min(result) AS result
         FROM session_notices
-        WHERE sid IN (SELECT sid FROM suspects)
+        LEFT SEMI JOIN suspects ON suspects.sid = session_notices.sid
         GROUP BY sid, event_type, sequence, CASE WHEN sequence IS NULL THEN event_id END
     )
     GROUP BY sid

@@ -53,5 +53,5 @@ SELECT
     min(first_at) AS first_at,
     max(last_at) AS last_at
 FROM session_places
-WHERE sid IN (SELECT sid FROM spread)
+LEFT SEMI JOIN spread ON spread.sid = session_places.sid
 GROUP BY sid

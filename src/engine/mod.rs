@@ -70,7 +70,8 @@ pub struct EngineOptions {
 pub enum Stepwise {
     #[default]
     Never,
-    /// Where the tables have so few rows that planning would take most of the time.
+    /// Where the tables have so few rows that planning would take most of the time. Elsewhere only the queries of a
+    /// `WITH` are computed so that are read more than once.
     LittleData,
     Always,
 }
@@ -106,6 +107,8 @@ pub struct Engine {
     views: Mutex<Views>,
     kept: BTreeSet<String>,
     is_stepwise: bool,
+    /// Whether a query of a `WITH` is computed before its readers when it has several.
+    is_sharing: bool,
     /// Into how many parts the rows of a view are divided that can be computed apart.
     slices: usize,
 }
@@ -130,6 +133,7 @@ impl Engine {
             views: Mutex::default(),
             kept: options.kept,
             is_stepwise: false,
+            is_sharing: options.stepwise != Stepwise::Never,
             slices: 1,
         };
         for stream in Stream::ALL {
@@ -301,13 +305,13 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Plans a statement; in a run of many queries what it reads more than once is computed first, once.
+    /// Plans a statement. What it reads more than once is computed first, once, where the session is for such statements.
     async fn plan_sharing(
         &self,
         statement: &Statement,
         params: &[(String, ScalarValue)],
     ) -> Result<LogicalPlan> {
-        match self.is_stepwise || !self.kept.is_empty() {
+        match self.is_sharing {
             true => self.plan_in_steps(statement, params).await,
             false => self.plan(statement, params).await,
         }
