@@ -61,6 +61,7 @@ CALLS = {
 # Words in sequence that are written otherwise.
 WORDS = {
     ("LEFT", "ANTI", "JOIN"): "ANTI JOIN",
+    ("LEFT", "SEMI", "JOIN"): "SEMI JOIN",
     # A name in our SQL, a keyword in DuckDB's.
     ("at",): '"at"',
 }

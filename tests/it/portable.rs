@@ -29,8 +29,10 @@ const SHARED: &[&str] = &[
     "max",
     "median",
     "min",
+    "nullif",
     "replace",
     "round",
+    "split_part",
     "sum",
     "trim",
 ];
