@@ -27,7 +27,7 @@ bench:
 # The detections over a lake in DuckDB, side by side (Python 3.11, `pip install duckdb`).
 bench-duckdb lake:
     cargo build --release --locked
-    benches/duckdb.py {{lake}} --tapetrail target/release/tapetrail
+    benches/beside_duckdb.py {{lake}} --tapetrail target/release/tapetrail
 
 # The whole thing, with nothing installed.
 demo:

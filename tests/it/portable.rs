@@ -91,12 +91,12 @@ fn every_spelling_is_used_and_translated() {
         .iter()
         .flat_map(|path| called(&tokens(&read(path))))
         .collect();
-    let script = read(Path::new("benches/duckdb.py"));
+    let script = read(Path::new("benches/beside_duckdb.py"));
     for (name, is_same) in spellings() {
         assert!(used.contains(&name), "no query calls `{name}` any more");
         assert!(
             is_same || script.contains(&name),
-            "benches/duckdb.py does not translate `{name}`"
+            "benches/beside_duckdb.py does not translate `{name}`"
         );
     }
 }

@@ -2,10 +2,10 @@
 """Runs the detections of queries/ in DuckDB, over the same Parquet files as tapetrail, side by side.
 
     pip install duckdb
-    benches/duckdb.py LAKE                       every detection: rows and seconds in both, the ratio, equal or not
-    benches/duckdb.py LAKE --alone               each detection in a session of its own, with the views it needs
-    benches/duckdb.py LAKE --only ghost_start --differences
-    benches/duckdb.py --print detections/ghost_start
+    benches/beside_duckdb.py LAKE                       every detection: rows and seconds in both, the ratio, equal or not
+    benches/beside_duckdb.py LAKE --alone               each detection in a session of its own, with the views it needs
+    benches/beside_duckdb.py LAKE --only ghost_start --differences 5
+    benches/beside_duckdb.py --print detections/ghost_start
 
 In DuckDB the views that say `kept = true` are temporary tables, as tapetrail keeps them; all others are views. Each
 detection has its default parameters and runs with its query of what could not be judged, as `tapetrail detect` does.
@@ -30,9 +30,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-# The script's own name must not hide the package.
-sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
-import duckdb  # noqa: E402
+import duckdb
 
 QUERIES = Path(__file__).resolve().parent.parent / "queries"
 STREAMS = ["api_calls", "webhooks", "storage_events", "session_records"]
@@ -441,7 +439,7 @@ def arguments():
     parser.add_argument("--tapetrail", default="tapetrail", metavar="PROGRAM", help="default: tapetrail")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument("--memory", default="2GB", metavar="SIZE", help="default: 2GB")
-    parser.add_argument("--differences", type=int, nargs="?", const=3, default=0, metavar="N", help="show N rows that differ")
+    parser.add_argument("--differences", type=int, default=0, metavar="N", help="show N findings of each that differ")
     parser.add_argument("--print", metavar="QUERY", help="show a query as DuckDB gets it: folder/name")
     options = parser.parse_args()
     if not options.lake and not options.print:
