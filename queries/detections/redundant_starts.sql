@@ -31,7 +31,16 @@
 -- [columns]
 -- redundant_start_id = { type = "string", doc = "start_id of the superfluous start" }
 -- ---
-WITH signs AS (
+WITH repeated AS (
+    -- A channel that was started once has nothing redundant.
+    SELECT app_id, cname
+    FROM starts
+    WHERE storage_identity IS NOT NULL AND outcome IN ('ok', 'already_running', 'conflict')
+    GROUP BY app_id, cname
+    HAVING count(*) > 1
+),
+
+signs AS (
     -- When each session was last heard of alive: the end itself is in `session_ends`.
     SELECT sid, max(at) AS alive_at
     FROM (
@@ -74,6 +83,9 @@ lives AS (
             'storage_identity', starts.storage_identity, 'origin', starts.origin, 'event_ids', starts.event_ids
         ) AS start
     FROM starts
+    LEFT SEMI JOIN repeated
+        ON repeated.app_id = starts.app_id
+        AND repeated.cname = starts.cname
     LEFT JOIN session_ends ON session_ends.sid = starts.sid
     LEFT JOIN signs ON signs.sid = starts.sid
     WHERE starts.storage_identity IS NOT NULL

@@ -36,8 +36,8 @@ SELECT
     file_type,
     recorded_uid,
     failover_index,
-    nullif(split_part(last_properties, chr(31), 5), '') AS region_code,
-    CAST(nullif(split_part(last_properties, chr(31), 6), '') AS BIGINT) AS size,
+    nullif(split_part(last_write, chr(31), 5), '') AS region_code,
+    CAST(nullif(split_part(last_size, chr(31), 6), '') AS BIGINT) AS size,
     first_at,
     last_at,
     split_part(last_write, chr(31), 4) AS event_id
@@ -58,8 +58,7 @@ FROM (
         min(recorded_uid) AS recorded_uid,
         min(failover_index) AS failover_index,
         max(write) AS last_write,
-        max(concat(write, chr(31), coalesce(region_code, ''), chr(31), coalesce(CAST(size AS STRING), '')))
-            AS last_properties,
+        max(concat(write, chr(31), coalesce(CAST(size AS STRING), ''))) AS last_size,
         min(CASE WHEN kind = 'created' THEN occurred_at END) AS first_at,
         max(CASE WHEN kind = 'created' THEN occurred_at END) AS last_at
     FROM (
@@ -68,7 +67,7 @@ FROM (
             concat(
                 coalesce(sequencer, ''), chr(31),
                 coalesce(CAST(arrow_cast(occurred_at, 'Int64') + 100000000000000000 AS STRING), ''), chr(31),
-                kind, chr(31), event_id
+                kind, chr(31), event_id, chr(31), coalesce(region_code, '')
             ) AS write
         FROM storage_events
         WHERE kind IN ('created', 'removed') AND sid IS NOT NULL

@@ -125,6 +125,7 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "views/session_lifecycles.sql",
     "views/session_lookups.sql",
     "views/session_notices.sql",
+    "views/session_paths.sql",
     "views/session_places.sql",
     "views/session_records.sql",
     "views/session_sequences.sql",
