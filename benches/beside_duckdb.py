@@ -39,7 +39,7 @@ STREAMS = ["api_calls", "webhooks", "storage_events", "session_records"]
 
 # Functions whose calls are written otherwise: name -> arguments -> text.
 CALLS = {
-    # Instants and lengths of time as microseconds; text and numbers are cast by CAST, which needs no translation.
+    # Instants as microseconds, and the other way lengths of time; text and numbers are cast by CAST, as everywhere.
     "arrow_cast": lambda value, kind: {
         "'Int64'": f"epoch_us({value})",
         "'Duration(Microsecond)'": f"to_microseconds({value})",
