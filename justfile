@@ -11,7 +11,7 @@ check:
 test:
     cargo test --locked
 
-# Against a real Apache Kafka, which the tests start by themselves (Java and Maven).
+# Against a real Apache Kafka and a real MinIO, which the tests start by themselves (Java and Maven; curl).
 test-kafka:
     cargo test --locked --test kafka -- --test-threads 4
 
@@ -23,6 +23,11 @@ test-browser:
 bench:
     cargo bench --locked
     benches/throughput.sh
+
+# The detections over a lake in DuckDB, side by side (Python 3.11, `pip install duckdb`).
+bench-duckdb lake:
+    cargo build --release --locked
+    benches/beside_duckdb.py {{lake}} --tapetrail target/release/tapetrail
 
 # The whole thing, with nothing installed.
 demo:

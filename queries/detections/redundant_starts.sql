@@ -104,10 +104,10 @@ met AS (
             losing.uid <> winning.uid
             AND (
                 cardinality(losing.exclude_resource_ids) > 0
-                OR array_has(winning.exclude_resource_ids, losing.resource_id)
+                OR array_contains(winning.exclude_resource_ids, losing.resource_id)
                 OR (
-                    array_has(string_to_array(replace($redundant_uids, ' ', ''), ','), losing.uid)
-                    AND array_has(string_to_array(replace($redundant_uids, ' ', ''), ','), winning.uid)
+                    array_contains(string_to_array(replace($redundant_uids, ' ', ''), ','), losing.uid)
+                    AND array_contains(string_to_array(replace($redundant_uids, ' ', ''), ','), winning.uid)
                 )
             )
         ) AS is_declared

@@ -58,7 +58,7 @@ FROM (
         min(recorded_uid) AS recorded_uid,
         min(failover_index) AS failover_index,
         max(write) AS last_write,
-        max(concat(write, chr(31), coalesce(CAST(size AS VARCHAR), ''))) AS last_size,
+        max(concat(write, chr(31), coalesce(CAST(size AS STRING), ''))) AS last_size,
         min(CASE WHEN kind = 'created' THEN occurred_at END) AS first_at,
         max(CASE WHEN kind = 'created' THEN occurred_at END) AS last_at
     FROM (
@@ -66,7 +66,7 @@ FROM (
             *,
             concat(
                 coalesce(sequencer, ''), chr(31),
-                coalesce(CAST(arrow_cast(occurred_at, 'Int64') + 100000000000000000 AS VARCHAR), ''), chr(31),
+                coalesce(CAST(arrow_cast(occurred_at, 'Int64') + 100000000000000000 AS STRING), ''), chr(31),
                 kind, chr(31), event_id, chr(31), coalesce(region_code, '')
             ) AS write
         FROM storage_events

@@ -102,7 +102,7 @@ calls AS (
     LEFT ANTI JOIN superseded
         ON superseded.position = CASE
             WHEN api_calls.replay_of IS NULL THEN concat(
-                topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+                topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
             )
         END
     WHERE operation = 'start'

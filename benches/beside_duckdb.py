@@ -2,17 +2,17 @@
 """Runs the detections of queries/ in DuckDB, over the same Parquet files as tapetrail, side by side.
 
     pip install duckdb
-    benches/duckdb.py LAKE                       every detection: rows and seconds in both, the ratio, equal or not
-    benches/duckdb.py LAKE --alone               each detection in a session of its own, views and all
-    benches/duckdb.py LAKE --only ghost_start --differences
-    benches/duckdb.py --print detections/ghost_start
+    benches/beside_duckdb.py LAKE                       every detection: rows and seconds in both, the ratio, equal or not
+    benches/beside_duckdb.py LAKE --alone               each detection in a session of its own, with the views it needs
+    benches/beside_duckdb.py LAKE --only ghost_start --differences 5
+    benches/beside_duckdb.py --print detections/ghost_start
 
 In DuckDB the views that say `kept = true` are temporary tables, as tapetrail keeps them; all others are views. Each
 detection has its default parameters and runs with its query of what could not be judged, as `tapetrail detect` does.
 Ratio: DuckDB's seconds by tapetrail's; above 1 tapetrail is faster. Exits with 1 when findings differ.
 
-What the SQL says otherwise in DuckDB is in the tables CALLS, WORDS and MACROS below, and nowhere else. A test of the
-project keeps the SQL to functions that these tables, or standard SQL, explain (tests/it/portable.rs).
+What DuckDB spells otherwise is in CALLS, WORDS, MACROS and SETTINGS below, and nowhere else; queries/README.md lists it
+beside Spark's spelling, and a test keeps the SQL to that (tests/it/portable.rs).
 """
 
 import argparse
@@ -25,17 +25,17 @@ import sys
 import time
 import tomllib
 import urllib.parse
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-# The script's own name must not hide the package.
-sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
-import duckdb  # noqa: E402
+import duckdb
 
 QUERIES = Path(__file__).resolve().parent.parent / "queries"
 STREAMS = ["api_calls", "webhooks", "storage_events", "session_records"]
 
-# ---- What DuckDB calls otherwise -------------------------------------------------------------------------------
+# ---- What DuckDB spells otherwise ------------------------------------------------------------------------------
 
 # Functions whose calls are written otherwise: name -> arguments -> text.
 CALLS = {
@@ -44,36 +44,32 @@ CALLS = {
         "'Int64'": f"epoch_us({value})",
         "'Duration(Microsecond)'": f"to_microseconds({value})",
         "'Utf8'": value,
-        "'List(Utf8)'": f"CAST({value} AS VARCHAR[])",
-        "'Timestamp(Microsecond, Some(\"UTC\"))'": f"CAST({value} AS TIMESTAMPTZ)",
     }[kind],
     # %.3f: a dot and milliseconds, in DataFusion; %g: milliseconds, in DuckDB.
     "to_char": lambda at, form: f"strftime(({at}) AT TIME ZONE 'UTC', {form.replace('%.3f', '.%g')})",
     "first_value": lambda *args: f"first({', '.join(args)})",
     "last_value": lambda *args: f"last({', '.join(args)})",
     "make_array": lambda *args: f"[{', '.join(args)}]",
-    "array_concat": lambda *args: f"list_concat({', '.join(args)})",
     "named_struct": lambda *args: "{%s}" % ", ".join(f"{name}: {value}" for name, value in zip(args[::2], args[1::2])),
     "regexp_like": lambda text, pattern: f"regexp_matches({text}, {pattern})",
+    "regexp_match": lambda text, pattern: f"[regexp_extract({text}, {pattern}, 1)]",
     "array_element": lambda array, index: f"list_extract({array}, {index})",
 }
 
 # Words in sequence that are written otherwise.
 WORDS = {
     ("LEFT", "ANTI", "JOIN"): "ANTI JOIN",
+    ("LEFT", "SEMI", "JOIN"): "SEMI JOIN",
     # A name in our SQL, a keyword in DuckDB's.
     ("at",): '"at"',
-    # The columns of VALUES.
-    ("column1",): "col0",
-    ("column2",): "col1",
-    ("column3",): "col2",
 }
 
-# Functions that DuckDB does not have, or gives another meaning.
+# Functions that DuckDB does not have, or whose result differs.
 MACROS = [
     "CREATE TEMP MACRO array_remove_all(items, item) AS list_filter(items, lambda x: x IS DISTINCT FROM item)",
     # DuckDB's own gives them in any order, others in that of the list.
     "CREATE TEMP MACRO array_distinct(items) AS list_filter(items, lambda x, i: list_position(items, x) = i)",
+    # Of an empty text DuckDB makes a list of one empty text.
     "CREATE TEMP MACRO string_to_array(joined, mark) AS CASE WHEN joined = '' THEN CAST([] AS VARCHAR[]) ELSE string_split(joined, mark) END",
 ]
 
@@ -147,9 +143,11 @@ class Query:
     """A file of queries/: its header and its SQL."""
 
     def __init__(self, path):
-        self.name = path.stem
+        self.folder, self.name = path.parent.name, path.stem
         self.sql = path.read_text()
-        fenced = re.match(r"\s*-- ---\n(.*?)\n-- ---\n", self.sql, re.DOTALL)
+        # What cannot be judged has the parameters of its detection.
+        headed = self.sql if self.folder != "not_judged" else (QUERIES / "detections" / path.name).read_text()
+        fenced = re.match(r"\s*-- ---\n(.*?)\n-- ---\n", headed, re.DOTALL)
         lines = fenced.group(1).split("\n") if fenced else []
         self.header = tomllib.loads("\n".join(re.sub(r"^-- ?", "", line) for line in lines))
         bare = "".join(token for token in TOKEN.findall(self.sql) if not token.startswith("--"))
@@ -190,11 +188,9 @@ class Library:
         self.not_judged = folder("not_judged")
 
     def queries(self, detection):
-        """Returns what `tapetrail detect` runs for a detection; parameters are the detection's."""
-        found, judged = self.detections[detection], self.not_judged.get(detection)
-        if judged is not None:
-            judged.header = found.header
-        return [query for query in (found, judged) if query is not None]
+        """Returns what `tapetrail detect` runs for a detection."""
+        queries = [self.detections[detection], self.not_judged.get(detection)]
+        return [query for query in queries if query is not None]
 
     def reached(self, queries):
         """Returns the views that queries build on, each after those it builds on."""
@@ -260,48 +256,60 @@ def connect(options):
 # ---- Runs ------------------------------------------------------------------------------------------------------
 
 
-def make_views(connection, library, names, kept):
-    """Makes the views; returns the seconds that each kept one takes."""
-    steps, clock = {}, Stopwatch(resource.RUSAGE_SELF)
-    for name in names:
-        kind = "TABLE" if name in kept else "VIEW"
-        run(connection, f"CREATE TEMP {kind} {name} AS {library.views[name].duckdb()}", {}, f"views/{name}")
-        if name in kept:
-            steps[f"view {name}"] = clock.lap()[0]
-    return steps
+@dataclass
+class Run:
+    """What a run of detections gave in one of the engines."""
+
+    # Findings by detection.
+    found: dict = field(default_factory=dict)
+    # By detection, of how many sessions it could not judge; not there where it does not say.
+    not_judged: dict = field(default_factory=dict)
+    # Seconds of each kept view and each detection.
+    steps: dict = field(default_factory=dict)
+    # Seconds of the whole, by the clock and of the processor.
+    seconds: tuple = (0.0, 0.0)
 
 
-def run(connection, sql, params, what):
-    try:
-        return connection.execute(sql, params)
-    except duckdb.Error as error:
-        raise SystemExit(f"{what}: DuckDB says: {error}") from None
-
-
-def duckdb_detect(options, library, names):
-    """Does in DuckDB what `tapetrail detect` does; returns the same as `tapetrail`."""
-    clock, laps = Stopwatch(resource.RUSAGE_SELF), Stopwatch(resource.RUSAGE_SELF)
+def run_duckdb(options, library, names):
+    """Does in DuckDB what `tapetrail detect` does."""
+    clock, done = Stopwatch(resource.RUSAGE_SELF), Run()
     connection = connect(options)
     queries = [query for name in names for query in library.queries(name)]
-    steps = make_views(connection, library, library.reached(queries), library.kept(queries))
+    kept = library.kept(queries)
+    laps = Stopwatch(resource.RUSAGE_SELF)
+    for name in library.reached(queries):
+        kind = "TABLE" if name in kept else "VIEW"
+        execute(connection, f"CREATE TEMP {kind} {name} AS {library.views[name].duckdb()}", {}, f"views/{name}")
+        if name in kept:
+            done.steps[f"view {name}"] = laps.lap()[0]
     laps.lap()
-    found = {}
     for name in names:
-        for query in reversed(library.queries(name)):
-            sql = f"CREATE OR REPLACE TEMP TABLE found AS {query.duckdb()}"
-            run(connection, sql, query.params(), name)
-        found[name] = rows_of(connection)
-        steps[name] = laps.lap()[0]
-    return found, steps, clock.lap()
+        for query in library.queries(name):
+            where = f"{query.folder}/{name}"
+            execute(connection, f"CREATE OR REPLACE TEMP TABLE given AS {query.duckdb()}", query.params(), where)
+            if query.folder == "detections":
+                done.found[name] = rows_of(connection)
+            else:
+                done.not_judged[name] = connection.execute("SELECT count(*) FROM given").fetchone()[0]
+        done.steps[name] = laps.lap()[0]
+    done.seconds = clock.lap()
+    return done
+
+
+def execute(connection, sql, params, where):
+    try:
+        connection.execute(sql, params)
+    except duckdb.Error as error:
+        sys.exit(f"{where}: DuckDB says: {error}")
 
 
 def rows_of(connection):
     """Returns the rows of the last detection in the form of `tapetrail detect --format ndjson`."""
     columns = []
-    for name, kind in connection.execute("SELECT column_name, column_type FROM (DESCRIBE found)").fetchall():
+    for name, kind in connection.execute("SELECT column_name, column_type FROM (DESCRIBE given)").fetchall():
         of_time = f"strftime({name} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
         columns.append(f'{of_time} AS "{name}"' if kind == "TIMESTAMP WITH TIME ZONE" else f'"{name}"')
-    result = connection.execute(f"SELECT {', '.join(columns)} FROM found")
+    result = connection.execute(f"SELECT {', '.join(columns)} FROM given")
     names = [column[0] for column in result.description]
     return [dict(zip(names, row)) for row in result.fetchall()]
 
@@ -323,32 +331,29 @@ def comparable(row, severity):
     return {name: same(name, row.get(name)) for name in COLUMNS}
 
 
-# Steps that `tapetrail -v` tells of when they are done.
-STEP = re.compile(r"^(\S+Z)\s+DEBUG .*?(computed the view|ran) (\w+)", re.MULTILINE)
+# What `tapetrail -v` tells of each step when it is done.
+STEP = re.compile(r"^(\S+Z)\s+DEBUG .*?(?:(computed the view)|ran) (\w+).*?(?:not_judged=(\d+))?$", re.MULTILINE)
 
 
-def tapetrail(options, names):
-    """Runs `tapetrail detect`: returns its findings by detection, the seconds of each step by name, and all seconds."""
+def run_tapetrail(options, names):
+    """Runs `tapetrail detect`."""
     command = [options.tapetrail, "-v", "--lake", options.lake, "detect", "--only", ",".join(names)]
-    command += ["--format", "ndjson", "--memory-limit", options.memory]
-    if not options.embedded:
-        command += ["--queries", str(QUERIES)]
+    command += ["--format", "ndjson", "--memory-limit", options.memory, "--queries", str(QUERIES)]
     before, clock = datetime.now(timezone.utc), Stopwatch(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    took = clock.lap()
-    if done.returncode != 0:
-        sys.exit(f"tapetrail: {done.stderr}")
-    found = {}
-    for line in done.stdout.splitlines():
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = Run(seconds=clock.lap())
+    if process.returncode != 0:
+        sys.exit(f"tapetrail: {process.stderr}")
+    for line in process.stdout.splitlines():
         row = json.loads(line)
-        found.setdefault(row["detection"], []).append(row)
-    steps = {}
-    for at, what, name in STEP.findall(done.stderr):
-        at = datetime.fromisoformat(at)
-        key = name if what == "ran" else f"view {name}"
-        steps[key] = steps.get(key, 0.0) + (at - before).total_seconds()
+        done.found.setdefault(row["detection"], []).append(row)
+    for at, is_view, name, not_judged in STEP.findall(process.stderr):
+        at, step = datetime.fromisoformat(at), f"view {name}" if is_view else name
+        done.steps[step] = done.steps.get(step, 0.0) + (at - before).total_seconds()
         before = at
-    return found, steps, took
+        if not_judged:
+            done.not_judged[name] = int(not_judged)
+    return done
 
 
 class Stopwatch:
@@ -368,50 +373,55 @@ class Stopwatch:
         return tuple(now - then for now, then in zip(self.last, last))
 
 
-def compare(detection, ours, theirs, options):
-    """Says whether two lists of findings are equal, and shows where not."""
-    severity = detection.header["severity"]
+def compare(library, name, ours, theirs, options):
+    """Says whether two runs found the same, and shows where not."""
+    severity = library.detections[name].header["severity"]
 
     def keyed(rows):
         return sorted(json.dumps(comparable(row, severity), sort_keys=True) for row in rows)
 
-    ours, theirs = keyed(ours), keyed(theirs)
-    if ours == theirs:
-        return "equal"
-    only_ours = [row for row in ours if row not in set(theirs)]
-    only_theirs = [row for row in theirs if row not in set(ours)]
-    if options.differences:
-        for mark, rows in (("tapetrail", only_ours), ("duckdb", only_theirs)):
-            for row in rows[: options.differences]:
-                print(f"  {mark}: {row}")
-    return f"{len(only_ours)} differ from {len(only_theirs)}"
+    found, given = keyed(ours.found.get(name, [])), keyed(theirs.found[name])
+    if found != given:
+        ours_only, theirs_only = Counter(found) - Counter(given), Counter(given) - Counter(found)
+        for engine, rows in (("tapetrail", ours_only), ("DuckDB", theirs_only)):
+            for row in list(rows)[: options.differences]:
+                print(f"  {engine}: {row}")
+        return f"{ours_only.total()} only in tapetrail, {theirs_only.total()} only in DuckDB"
+    counts = ours.not_judged.get(name), theirs.not_judged.get(name)
+    if None not in counts and counts[0] != counts[1]:
+        return f"equal, but not judged: {counts[0]} in tapetrail, {counts[1]} in DuckDB"
+    return "equal"
 
 
 def main():
     options = arguments()
     if options.print:
-        print(Query(QUERIES / f"{options.print}.sql").duckdb().strip())
+        path = QUERIES / f"{options.print}.sql"
+        if not path.exists():
+            sys.exit(f"there is no query `{options.print}`; name it as folder/name, as in detections/ghost_start")
+        print(Query(path).duckdb().strip())
         return
     library = Library()
     names = options.only.split(",") if options.only else list(library.detections)
+    for name in names:
+        if name not in library.detections:
+            sys.exit(f"there is no detection `{name}`; there are: {', '.join(library.detections)}")
     print(f"DuckDB {duckdb.__version__}, {options.threads} threads, {options.memory}\n")
     print(f"{'detection':<32} {'rows':>7} {'duckdb s':>9} {'tapetrail s':>12} {'ratio':>6}  findings")
     all_equal = True
     for group in [[name] for name in names] if options.alone else [names]:
-        theirs, their_steps, their_time = duckdb_detect(options, library, group)
-        ours, our_steps, our_time = tapetrail(options, group)
+        theirs, ours = run_duckdb(options, library, group), run_tapetrail(options, group)
         if options.alone:
-            their_steps, our_steps = {group[0]: their_time[0]}, {group[0]: our_time[0]}
-        for step in sorted(their_steps, key=lambda step: (step in theirs, step)):
+            theirs.steps, ours.steps = {group[0]: theirs.seconds[0]}, {group[0]: ours.seconds[0]}
+        for step in sorted(theirs.steps, key=lambda step: (step in group, step)):
             rows = verdict = ""
-            if step in theirs:
-                rows = len(theirs[step])
-                verdict = compare(library.detections[step], ours.get(step, []), theirs[step], options)
+            if step in group:
+                rows, verdict = len(theirs.found[step]), compare(library, step, ours, theirs, options)
                 all_equal &= verdict == "equal"
-            print(line(step, rows, their_steps[step], our_steps.get(step), verdict), flush=True)
+            print(line(step, rows, theirs.steps[step], ours.steps.get(step), verdict), flush=True)
         if not options.alone:
-            print(line("all, by the clock", "", their_time[0], our_time[0]))
-            print(line("all, of the processor", "", their_time[1], our_time[1]))
+            print(line("all, by the clock", "", theirs.seconds[0], ours.seconds[0]))
+            print(line("all, of the processor", "", theirs.seconds[1], ours.seconds[1]))
     sys.exit(0 if all_equal else 1)
 
 
@@ -427,10 +437,9 @@ def arguments():
     parser.add_argument("--only", metavar="NAMES", help="these detections, separated by commas")
     parser.add_argument("--alone", action="store_true", help="each detection in a session of its own")
     parser.add_argument("--tapetrail", default="tapetrail", metavar="PROGRAM", help="default: tapetrail")
-    parser.add_argument("--embedded", action="store_true", help="tapetrail runs the queries that are built in")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument("--memory", default="2GB", metavar="SIZE", help="default: 2GB")
-    parser.add_argument("--differences", type=int, nargs="?", const=3, default=0, metavar="N", help="show N rows that differ")
+    parser.add_argument("--differences", type=int, default=0, metavar="N", help="show N findings of each that differ")
     parser.add_argument("--print", metavar="QUERY", help="show a query as DuckDB gets it: folder/name")
     options = parser.parse_args()
     if not options.lake and not options.print:
