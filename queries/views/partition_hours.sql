@@ -8,7 +8,7 @@
 -- stream           = { type = "string", doc = "api_calls, webhooks, storage_events, session_records" }
 -- topic            = { type = "string", doc = "Kafka topic, or `import` for files" }
 -- partition_number = { type = "int64", doc = "Kafka partition; -1 for files" }
--- hour             = { type = "timestamp", doc = "the hour" }
+-- hour             = { type = "int64", doc = "the hour: how many were over since 1970" }
 -- first_at         = { type = "timestamp", doc = "first event in it" }
 -- last_at          = { type = "timestamp", doc = "last event in it" }
 -- ---
@@ -16,8 +16,8 @@ SELECT
     stream,
     topic,
     coalesce("partition", -1) AS partition_number,
-    date_trunc('hour', at) AS hour,
+    arrow_cast(at, 'Int64') / 3600000000 AS hour,
     min(at) AS first_at,
     max(at) AS last_at
 FROM event_times
-GROUP BY stream, topic, coalesce("partition", -1), date_trunc('hour', at)
+GROUP BY stream, topic, coalesce("partition", -1), arrow_cast(at, 'Int64') / 3600000000
