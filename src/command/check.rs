@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{Context, Format, Outcome};
+use crate::decode::storage_events::message_in_base64;
 use crate::event::Stream;
 use crate::schema;
 use input::{Line, Lines};
@@ -186,7 +187,8 @@ fn judge(
 }
 
 fn parse(line: &[u8]) -> Result<(Value, Vec<String>), schema::Problem> {
-    let text = str::from_utf8(line).map_err(|error| {
+    let opened = message_in_base64(line);
+    let text = str::from_utf8(opened.as_deref().unwrap_or(line)).map_err(|error| {
         let problem = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
         wrong(problem, "write the message in UTF-8")
     })?;

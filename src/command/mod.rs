@@ -7,11 +7,13 @@ mod detect;
 mod generate;
 mod import;
 pub mod investigate;
+mod kafka_args;
 mod maintain;
 pub mod output;
 mod progress;
 mod replay;
 mod report;
+mod serve;
 mod sql;
 mod verify;
 
@@ -57,6 +59,7 @@ pub struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Consume(consume::ConsumeArgs),
+    Serve(serve::ServeArgs),
     Import(import::ImportArgs),
     Generate(generate::GenerateArgs),
     Sql(sql::SqlArgs),
@@ -162,6 +165,7 @@ impl Cli {
         match self.command {
             Command::Demo(args) => demo::run(args, lake_flag, context),
             Command::Consume(args) => consume::run(args, context),
+            Command::Serve(args) => serve::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Generate(args) => generate::run(args, context),
             Command::Sql(args) => {
