@@ -19,10 +19,11 @@ test-kafka:
 test-browser:
     cargo test --locked --test browser
 
-# Speed of the parts, then of the consumer beside kcat on the same topic.
+# Speed of the parts, then of the consumer beside kcat on the same topic, then of the webhook receiver.
 bench:
     cargo bench --locked
     benches/throughput.sh
+    benches/webhooks.sh
 
 # The detections over a lake in DuckDB, side by side (Python 3.11, `pip install duckdb`).
 bench-duckdb lake:

@@ -4,7 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, SecondsFormat};
+
 use crate::event::Micros;
+
+/// Writes an instant as messages carry it: `2026-11-22T10:00:00.123Z`.
+pub fn rfc3339(at: Micros) -> String {
+    let at = DateTime::from_timestamp_micros(at).unwrap_or_default();
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
 
 /// Wall clock for stamps, monotonic clock for waiting. Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -4,6 +4,7 @@
 //! environment only and are never printed.
 
 mod check;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,8 @@ use serde::Deserialize;
 
 use crate::event::Stream;
 
+pub use serve::{Serve, network};
+
 /// The configuration file as written. Every key is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,6 +31,7 @@ pub struct Config {
     pub durability: Durability,
     pub kafka: Kafka,
     pub consume: Consume,
+    pub serve: Serve,
     pub maintain: Maintain,
     pub redact: Redact,
     pub session_records: SessionRecords,
@@ -261,6 +265,8 @@ pub struct Secrets {
     pub fingerprint_key: Option<String>,
     /// `TAPETRAIL_WEBHOOK_SECRETS`: `id=secret`, separated by commas.
     pub webhook_secrets: Vec<(String, String)>,
+    /// `TAPETRAIL_API_CALL_TOKENS`: `id=token`, separated by commas.
+    pub api_call_tokens: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Secrets {
@@ -268,6 +274,7 @@ impl fmt::Debug for Secrets {
         f.debug_struct("Secrets")
             .field("fingerprint_key", &self.fingerprint_key.is_some())
             .field("webhook_secrets", &self.webhook_secrets.len())
+            .field("api_call_tokens", &self.api_call_tokens.len())
             .finish()
     }
 }
@@ -328,28 +335,29 @@ fn sentence(text: &str, error: &toml::de::Error) -> String {
 
 impl Secrets {
     fn from_environment() -> Result<Secrets> {
-        let webhook_secrets = match std::env::var("TAPETRAIL_WEBHOOK_SECRETS") {
-            Ok(text) => text
-                .split(',')
-                .filter(|entry| !entry.trim().is_empty())
-                .map(|entry| match entry.trim().split_once('=') {
-                    Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
-                        Ok((id.to_string(), secret.to_string()))
-                    }
-                    _ => bail!(
-                        "TAPETRAIL_WEBHOOK_SECRETS: each entry must be `id=secret`, entries separated by commas"
-                    ),
-                })
-                .collect::<Result<_>>()?,
-            Err(_) => Vec::new(),
-        };
         Ok(Secrets {
             fingerprint_key: std::env::var("TAPETRAIL_FINGERPRINT_KEY")
                 .ok()
                 .filter(|key| !key.is_empty()),
-            webhook_secrets,
+            webhook_secrets: pairs("TAPETRAIL_WEBHOOK_SECRETS", "secret")?,
+            api_call_tokens: pairs("TAPETRAIL_API_CALL_TOKENS", "token")?,
         })
     }
+}
+
+/// Reads `id=secret` entries, separated by commas. Quotes none of them: each holds a secret.
+fn pairs(variable: &str, what: &str) -> Result<Vec<(String, String)>> {
+    let text = std::env::var(variable).unwrap_or_default();
+    let entries = text.split(',').map(str::trim);
+    entries
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| match entry.split_once('=') {
+            Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
+                Ok((id.to_string(), secret.to_string()))
+            }
+            _ => bail!("{variable}: each entry must be `id={what}`, entries separated by commas"),
+        })
+        .collect()
 }
 
 mod human_duration {

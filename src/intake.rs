@@ -8,11 +8,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, Mapping};
+use crate::decode::storage_events::message_in_base64;
 use crate::decode::webhooks::{Signature, check_signature};
 use crate::decode::{DecodeContext, Decoded, decode};
 use crate::event::{Micros, Reject, RejectCode, SkipReason, Stream};
+use crate::redact::Redactor;
 use crate::redact::outline::{Outline, Outlined};
-use crate::redact::{FingerprintKey, Redactor};
 use crate::table::rows::{Origin, Remains, Rows};
 
 /// How much memory each buffer keeps from one message to the next.
@@ -66,13 +67,8 @@ pub struct Intake {
 
 impl Intake {
     pub fn new(config: &Config) -> Self {
-        let key = config.secrets.fingerprint_key.as_ref();
-        let key = key.map(|secret| FingerprintKey {
-            id: config.redact.fingerprint_key_id.clone(),
-            secret: secret.as_bytes().to_vec(),
-        });
         Intake {
-            redactor: Arc::new(Redactor::new(key)),
+            redactor: Arc::new(Redactor::of(config)),
             mappings: config.session_records.mappings.clone().into(),
             webhook_secrets: config.secrets.webhook_secrets.clone().into(),
             message_bytes_max: config.consume.message_bytes_max.as_u64() as usize,
@@ -107,6 +103,11 @@ impl Intake {
             let reject = Reject::new(RejectCode::TooLarge, detail);
             return self.push_dead(rows, origin, message, &reject, None, Some(raw));
         }
+        let opened = match rows.stream() {
+            Stream::StorageEvents => message_in_base64(value),
+            _ => None,
+        };
+        let json = opened.as_deref().unwrap_or(value);
         let signature = match rows.stream() {
             // Over the bytes as they came: redaction changes them.
             Stream::Webhooks if !self.webhook_secrets.is_empty() => {
@@ -118,13 +119,14 @@ impl Intake {
         let mut outline = std::mem::take(&mut self.outline);
         let redacted = self
             .redactor
-            .json_with_outline(value, &mut text, &mut outline);
+            .json_with_outline(json, &mut text, &mut outline);
         let left = match redacted {
             Ok(()) => {
                 let outlined = outline.of(&text);
                 self.take_text(rows, origin, message, &text, outlined, signature)
             }
             Err(reject) => {
+                // As it came: what base64 held may be a piece that nothing in it gives away.
                 let raw = self.redactor.bytes(value);
                 self.push_dead(rows, origin, message, &reject, None, Some(raw))
             }

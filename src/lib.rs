@@ -35,4 +35,5 @@ pub mod maintain;
 pub mod generate;
 pub mod render;
 pub mod report;
+pub mod server;
 pub mod command;

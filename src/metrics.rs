@@ -1,16 +1,70 @@
-//! What a consumer tells about itself: Prometheus metrics, health and readiness. Holds numbers, no logic.
+//! What a process tells about itself: Prometheus metrics, health and readiness. Holds numbers, no logic.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
 
-/// The metrics of one process and the reasons why it is not ready, if any.
-pub struct Metrics {
+/// What every long-running process tells: its metrics, and why it is not ready, if it is not. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Vitals {
     registry: Registry,
+    /// Why the process is not ready, by cause; empty is ready.
+    unready: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl Vitals {
+    /// Returns all metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("metrics are text");
+        String::from_utf8(text).expect("metrics are UTF-8")
+    }
+
+    /// Says that the process is not ready because of `cause`, until `ready` is told.
+    pub fn unready(&self, cause: &str, why: impl Into<String>) {
+        self.causes().insert(cause.to_string(), why.into());
+    }
+
+    /// Returns whether `cause` is none why the process is not ready.
+    pub fn is_ready(&self, cause: &str) -> bool {
+        !self.causes().contains_key(cause)
+    }
+
+    /// Returns whether the process was not ready because of `cause`.
+    pub fn ready(&self, cause: &str) -> bool {
+        self.causes().remove(cause).is_some()
+    }
+
+    /// Returns why the process is not ready; empty when it is.
+    pub fn why_unready(&self) -> Vec<String> {
+        let causes = self.causes();
+        causes
+            .iter()
+            .map(|(cause, why)| format!("{cause}: {why}"))
+            .collect()
+    }
+
+    /// Has `render` tell of a metric, too.
+    pub fn register<M: prometheus::core::Collector + Clone + 'static>(&self, metric: M) -> M {
+        register(&self.registry, metric)
+    }
+
+    fn causes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.unready
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The metrics of a consumer and the reasons why it is not ready, if any.
+pub struct Metrics {
+    vitals: Vitals,
     pub messages: IntCounterVec,
     pub message_bytes: IntCounterVec,
     pub rows: IntCounterVec,
@@ -27,13 +81,12 @@ pub struct Metrics {
     pub buffered_bytes: IntGauge,
     pub rebalances: IntCounterVec,
     pub stopped_partitions: IntGauge,
-    /// Why the process is not ready, by cause; empty is ready.
-    unready: Mutex<BTreeMap<String, String>>,
 }
 
 impl Metrics {
     pub fn new() -> Self {
-        let registry = Registry::new();
+        let vitals = Vitals::default();
+        let registry = vitals.registry.clone();
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let metric = IntCounterVec::new(Opts::new(name, help), labels);
             register(&registry, metric.expect("name and labels are right"))
@@ -132,42 +185,27 @@ impl Metrics {
                 "tapetrail_stopped_partitions",
                 "Partitions that wait for the operator at an offset hole",
             ),
-            unready: Mutex::new(BTreeMap::new()),
-            registry,
+            vitals,
         }
     }
 
-    /// Returns all metrics in Prometheus' text format.
-    pub fn render(&self) -> String {
-        let mut text = Vec::new();
-        TextEncoder::new()
-            .encode(&self.registry.gather(), &mut text)
-            .expect("metrics are text");
-        String::from_utf8(text).expect("metrics are UTF-8")
+    /// What HTTP tells of this consumer.
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
     }
 
     /// Says that the process is not ready because of `cause`, until `ready` is told.
     pub fn unready(&self, cause: &str, why: impl Into<String>) {
-        self.causes().insert(cause.to_string(), why.into());
+        self.vitals.unready(cause, why);
     }
 
     pub fn ready(&self, cause: &str) {
-        self.causes().remove(cause);
+        self.vitals.ready(cause);
     }
 
     /// Returns why the process is not ready; empty when it is.
     pub fn why_unready(&self) -> Vec<String> {
-        let causes = self.causes();
-        causes
-            .iter()
-            .map(|(cause, why)| format!("{cause}: {why}"))
-            .collect()
-    }
-
-    fn causes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.unready
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.vitals.why_unready()
     }
 }
 

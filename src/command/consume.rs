@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::get;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::kafka_args::KafkaArgs;
 use super::{Context, Outcome};
 use crate::config::{OnGap, Start};
 use crate::ingest::{self, Run, Totals};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Vitals};
+use crate::server::{self, health};
 
 /// Consume the four topics into the lake, exactly once
 ///
@@ -27,14 +26,8 @@ pub struct ConsumeArgs {
     #[arg(long)]
     stop_at_end: bool,
 
-    /// `bootstrap.servers` of the brokers
-    #[arg(
-        short = 'b',
-        long,
-        env = "TAPETRAIL_BROKERS",
-        value_name = "HOST:PORT,..."
-    )]
-    brokers: Option<String>,
+    #[command(flatten)]
+    kafka: KafkaArgs,
 
     /// Consumer group
     #[arg(short = 'G', long, env = "TAPETRAIL_GROUP")]
@@ -43,10 +36,6 @@ pub struct ConsumeArgs {
     /// Where a partition starts that the lake knows nothing of: earliest, latest, or a time
     #[arg(long, env = "TAPETRAIL_START", value_name = "WHERE")]
     start: Option<Start>,
-
-    /// Any librdkafka property, as in `-X security.protocol=SASL_SSL`
-    #[arg(short = 'X', long = "property", value_name = "NAME=VALUE")]
-    properties: Vec<String>,
 
     /// Address of /metrics, /healthz and /readyz; empty for none
     #[arg(long, env = "TAPETRAIL_HTTP", value_name = "ADDRESS")]
@@ -68,9 +57,7 @@ pub struct ConsumeArgs {
 pub fn run(args: ConsumeArgs, mut context: Context) -> Result<Outcome> {
     super::start_logging(args.log_format, context.verbose);
     let config = &mut context.config;
-    if let Some(brokers) = args.brokers {
-        config.kafka.brokers = brokers;
-    }
+    args.kafka.apply(&mut config.kafka)?;
     if let Some(group) = args.group {
         config.kafka.group = group;
     }
@@ -82,15 +69,6 @@ pub fn run(args: ConsumeArgs, mut context: Context) -> Result<Outcome> {
     }
     if args.accept_gap {
         config.consume.on_gap = OnGap::Accept;
-    }
-    for property in &args.properties {
-        let (name, value) = property
-            .split_once('=')
-            .with_context(|| format!("-X {property}: write it as name=value"))?;
-        config
-            .kafka
-            .properties
-            .insert(name.to_string(), value.to_string());
     }
     config.check()?;
     if config.secrets.fingerprint_key.is_none() {
@@ -120,7 +98,12 @@ async fn consume(context: &Context, run: Run) -> Result<Totals> {
     let shutdown = CancellationToken::new();
     // Before anybody can ask.
     metrics.unready("assignment", "no partitions are assigned yet");
-    serve_health(&context.config.consume.http, metrics.clone()).await?;
+    serve_health(
+        "consume.http",
+        &context.config.consume.http,
+        metrics.vitals(),
+    )
+    .await?;
     stop_on_signal(
         shutdown.clone(),
         "stopping: committing what is gathered",
@@ -145,34 +128,15 @@ pub async fn consume_on_thread(
     .context("the consumer's thread died")?
 }
 
-/// Serves metrics, health and readiness for as long as the process lives.
-async fn serve_health(address: &str, metrics: Arc<Metrics>) -> Result<()> {
+/// Serves metrics, health and readiness for as long as the process lives, at the address that `key` names.
+pub(super) async fn serve_health(key: &str, address: &str, vitals: &Vitals) -> Result<()> {
     if address.is_empty() {
         return Ok(());
     }
-    let readiness = metrics.clone();
-    let router = Router::new()
-        .route("/metrics", get(async move || metrics.render()))
-        .route("/healthz", get(async || "alive\n"))
-        .route(
-            "/readyz",
-            get(async move || {
-                let why = readiness.why_unready();
-                match why.is_empty() {
-                    true => (StatusCode::OK, "ready\n".to_string()),
-                    false => (StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n"),
-                }
-            }),
-        );
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| {
-            format!(
-                "consume.http: cannot listen at {address}; choose another address, or \"\" for none"
-            )
-        })?;
+    let listener = server::listen(key, address).await?;
     tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let for_ever = CancellationToken::new();
+    tokio::spawn(server::run(listener, health::routes(vitals), for_ever));
     Ok(())
 }
 

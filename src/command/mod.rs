@@ -7,11 +7,13 @@ mod detect;
 mod generate;
 mod import;
 pub mod investigate;
+mod kafka_args;
 mod maintain;
 pub mod output;
 mod progress;
 mod replay;
 mod report;
+mod serve;
 mod sql;
 mod verify;
 
@@ -35,7 +37,12 @@ use crate::lake::table::Lake;
 /// Tapetrail keeps every API call, webhook, storage event and session record of Agora Cloud Recording in a
 /// lake of Parquet, and finds with SQL what went to another place than believed. Start with `tapetrail demo`.
 #[derive(Debug, Parser)]
-#[command(name = "tapetrail", version, max_term_width = 110)]
+#[command(
+    name = "tapetrail",
+    version,
+    max_term_width = 110,
+    next_help_heading = "Everywhere"
+)]
 pub struct Cli {
     /// Configuration file (TOML)
     #[arg(long, global = true, env = "TAPETRAIL_CONFIG", value_name = "FILE")]
@@ -57,6 +64,7 @@ pub struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Consume(consume::ConsumeArgs),
+    Serve(serve::ServeArgs),
     Import(import::ImportArgs),
     Generate(generate::GenerateArgs),
     Sql(sql::SqlArgs),
@@ -162,6 +170,7 @@ impl Cli {
         match self.command {
             Command::Demo(args) => demo::run(args, lake_flag, context),
             Command::Consume(args) => consume::run(args, context),
+            Command::Serve(args) => serve::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Generate(args) => generate::run(args, context),
             Command::Sql(args) => {

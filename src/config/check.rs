@@ -57,6 +57,7 @@ impl Config {
                 consume.http
             );
         }
+        self.serve.check()?;
         self.maintain.check()?;
         let key_id = &self.redact.fingerprint_key_id;
         let is_key_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -102,7 +103,7 @@ impl Maintain {
 /// Detections read 31 days before the window that is asked for.
 const RETENTION_LEAST: Duration = Duration::from_secs(32 * 86_400);
 
-fn names_a_port(address: &str) -> bool {
+pub(super) fn names_a_port(address: &str) -> bool {
     let parts = address.rsplit_once(':');
     parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
@@ -184,6 +185,11 @@ mod tests {
         assert!(refused("[kafka.properties]\n\"group.id\" = \"x\"").contains("set kafka.group"));
         assert!(refused("[consume]\ncommit_interval = \"soon\"").contains("no duration"));
         assert!(refused("[consume]\nmemory_bytes = \"1MB\"").contains("twice"));
+        assert!(refused("[serve]\nreceive = \"9466\"").contains("serve.receive"));
+        assert!(refused("[serve]\nhttp = \"127.0.0.1:9466\"").contains("another port"));
+        assert!(refused("[serve]\ntrusted_proxies = [\"proxy\"]").contains("\"10.0.0.0/8\""));
+        assert!(refused("[serve]\nrequests_max = 0").contains("for example 256"));
+        assert!(refused("[serve]\nbody_bytes_max = \"1kB\"").contains("from 16kB"));
         assert!(refused("[consume]\nintervall = \"1s\"").contains("unknown field"));
     }
 

@@ -8,6 +8,7 @@
 //! - [`Redactor::text`] and [`Redactor::bytes`]: free text, and what does not parse; both in `scrub`.
 //! - [`Redactor::headers`]: the headers of a Kafka record.
 
+mod encoded;
 mod escape;
 mod fingerprint;
 mod json;
@@ -24,6 +25,7 @@ use std::borrow::Cow;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::config::Config;
 use crate::event::{Reject, RejectCode};
 pub use fingerprint::FingerprintKey;
 use fingerprint::Fingerprinter;
@@ -45,6 +47,15 @@ impl Redactor {
         Redactor {
             fingerprinter: key.map(Fingerprinter::new),
         }
+    }
+
+    /// Fingerprints with the key of the configuration, where it has one.
+    pub fn of(config: &Config) -> Redactor {
+        let secret = config.secrets.fingerprint_key.as_ref();
+        Redactor::new(secret.map(|secret| FingerprintKey {
+            id: config.redact.fingerprint_key_id.clone(),
+            secret: secret.as_bytes().to_vec(),
+        }))
     }
 
     /// Clears `out`, then writes the redacted JSON text into it.

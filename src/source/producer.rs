@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rdkafka::client::ClientContext;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -73,18 +73,7 @@ impl Producer {
 
     /// Fails unless the brokers know a topic: a producer would make it, with one partition.
     pub fn require_topic(&self, topic: &str) -> Result<()> {
-        let metadata = (self.producer.client())
-            .fetch_metadata(Some(topic), Duration::from_secs(10))
-            .context("cannot reach the brokers")?;
-        let known = metadata.topics().iter().any(|found| {
-            found.name() == topic && found.error().is_none() && !found.partitions().is_empty()
-        });
-        match known {
-            true => Ok(()),
-            false => bail!(
-                "topic `{topic}` does not exist\nhint: create it with as many partitions as consumers may share"
-            ),
-        }
+        find_topic(self.producer.client(), topic, Duration::from_secs(10))
     }
 
     /// Hands a message over; waits while the queue is full. `at` becomes the record's timestamp (`CreateTime`).
@@ -128,6 +117,25 @@ impl Producer {
             0 => Ok(()),
             failed => bail!("the brokers refused {failed} messages"),
         }
+    }
+}
+
+/// Fails unless the brokers know a topic, within `timeout`.
+pub(super) fn find_topic<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<()> {
+    let metadata =
+        (client.fetch_metadata(Some(topic), timeout)).context("cannot reach the brokers")?;
+    let known = metadata.topics().iter().any(|found| {
+        found.name() == topic && found.error().is_none() && !found.partitions().is_empty()
+    });
+    match known {
+        true => Ok(()),
+        false => bail!(
+            "topic `{topic}` does not exist\nhint: create it with as many partitions as consumers may share"
+        ),
     }
 }
 

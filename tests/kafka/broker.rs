@@ -78,6 +78,25 @@ impl Broker {
         );
     }
 
+    /// Lets the broker stand still: its connections stay open, and nobody answers.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a broker go on that stood still.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let dir = self.dir.as_ref().expect("a broker of one's own");
+        let pid = std::fs::read_to_string(dir.join("pid")).expect("a pid");
+        let sent = Command::new("sh")
+            .args(["-c", "kill -s \"$0\" \"$1\"", name, pid.trim()])
+            .status();
+        assert!(sent.expect("sh runs").success(), "the broker has ended");
+    }
+
     pub fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
         for (key, value) in settings {

@@ -194,6 +194,13 @@ impl Deployment {
         Process::start(command, self.unique_file("log"))
     }
 
+    /// Starts another command on this lake with further environment.
+    pub fn start_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Process {
+        let mut command = self.command(args);
+        command.envs(environment.iter().copied());
+        Process::start(command, self.unique_file("log"))
+    }
+
     /// Starts another command on this lake.
     pub fn start(&self, args: &[&str]) -> Process {
         Process::start(self.command(args), self.unique_file("log"))

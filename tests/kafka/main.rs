@@ -18,6 +18,7 @@ mod planted;
 
 mod broker;
 mod consumer;
+mod http;
 mod lake;
 mod messages;
 mod producer;
@@ -35,6 +36,7 @@ mod operation;
 mod outage;
 mod secrets;
 mod security;
+mod serve;
 
 use std::time::{Duration, Instant};
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-pub use self::signature::{Signature, check_signature};
+pub use self::signature::{Signature, check_body, check_signature};
 
 use self::notification::Payload;
 use super::identity::{DELIVERY_FIELDS, derive_event_id};
