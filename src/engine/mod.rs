@@ -4,6 +4,7 @@
 //! are plain logical plans, so a filter on a session, a channel or a time reaches the files through them.
 //! This room knows nothing of what the queries mean.
 
+mod error;
 mod statement;
 mod stepwise;
 mod views;
@@ -13,15 +14,15 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
+use datafusion::common::ScalarValue;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
@@ -34,6 +35,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use tokio::sync::Mutex;
 
+pub use error::readable;
+use error::readable_among;
 pub use statement::Statement;
 pub use views::View;
 use views::Views;
@@ -114,6 +117,8 @@ pub struct Engine {
     /// Views are registered when a statement first needs them.
     views: Mutex<Views>,
     kept: BTreeSet<String>,
+    /// Relations whose rows come later, with their columns.
+    promised: Vec<(String, SchemaRef)>,
     is_stepwise: bool,
     /// Whether a query of a `WITH` is computed before its readers when it has several.
     is_sharing: bool,
@@ -140,6 +145,7 @@ impl Engine {
             view_names: views.names(),
             views: Mutex::default(),
             kept: options.kept,
+            promised: Vec::new(),
             is_stepwise: false,
             is_sharing: options.stepwise != Stepwise::Never,
             slices: 1,
@@ -198,9 +204,22 @@ impl Engine {
         &self.table_versions
     }
 
-    /// Makes rows a table of the session, for queries that build on what others gave.
+    /// Makes a relation known by its columns, whose comments say what they are. It has no rows until they are given.
+    pub fn promise(&mut self, name: &str, schema: SchemaRef) -> Result<()> {
+        ensure!(
+            !self.view_names.iter().any(|view| view == name),
+            "a view cannot be called `{name}`, which is computed otherwise"
+        );
+        self.give(name, RecordBatch::new_empty(Arc::clone(&schema)))?;
+        self.promised.push((name.to_string(), schema));
+        Ok(())
+    }
+
+    /// Makes rows a table of the session, for queries that build on what others gave; in the stead of a table that has
+    /// this name.
     pub fn give(&self, name: &str, rows: RecordBatch) -> Result<()> {
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+        self.session.deregister_table(name)?;
         self.session
             .register_table(name, Arc::new(table))
             .with_context(|| format!("cannot make the table `{name}`"))?;
@@ -277,17 +296,23 @@ impl Engine {
     }
 
     /// Returns every column that SQL can name, tables first, then the views in the order they build on each
-    /// other: relation, kind, column, type, description.
+    /// other, then what is promised: relation, kind, column, type, description.
     pub async fn catalog(&self) -> Result<RecordBatch> {
         self.register(self.view_names.iter().cloned().collect())
             .await?;
         let logs = Stream::ALL.map(log_name);
-        let relations = (logs.iter().map(|name| ("table", name)))
+        let registered = (logs.iter().map(|name| ("table", name)))
             .chain(self.view_names.iter().map(|name| ("view", name)));
-        let mut columns: [Vec<String>; 5] = Default::default();
-        for (kind, name) in relations {
+        let mut relations = Vec::new();
+        for (kind, name) in registered {
             let provider = self.session.table_provider(name.as_str()).await?;
-            for field in provider.schema().fields() {
+            relations.push((kind, name, provider.schema()));
+        }
+        let promised = self.promised.iter();
+        relations.extend(promised.map(|(name, schema)| ("view", name, Arc::clone(schema))));
+        let mut columns: [Vec<String>; 5] = Default::default();
+        for (kind, name, schema) in relations {
+            for field in schema.fields() {
                 let comment = field.metadata().get("comment").cloned().unwrap_or_default();
                 let values = [
                     name.clone(),
@@ -318,7 +343,7 @@ impl Engine {
             .state()
             .statement_to_plan(statement.parsed)
             .await
-            .map_err(readable)?;
+            .map_err(|error| readable_among(error, &self.relations()))?;
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -339,6 +364,14 @@ impl Engine {
             true => self.plan_in_steps(statement, params).await,
             false => self.plan(statement, params).await,
         }
+    }
+
+    /// Returns the names of all relations.
+    fn relations(&self) -> Vec<String> {
+        let logs = Stream::ALL.map(log_name).into_iter();
+        let promised = self.promised.iter().map(|(name, _)| name);
+        let views = self.view_names.iter().chain(promised).cloned();
+        views.chain(logs).collect()
     }
 
     fn register_log(
@@ -392,7 +425,9 @@ impl Engine {
     /// Registers the views that a statement builds on; all where it is no query, or asks what tables there are.
     async fn register_views(&self, statement: &Statement) -> Result<()> {
         let known = |name: &String| {
-            self.view_names.contains(name) || Stream::ALL.map(log_name).contains(name)
+            self.view_names.contains(name)
+                || Stream::ALL.map(log_name).contains(name)
+                || self.promised.iter().any(|(promised, _)| promised == name)
         };
         let relations = statement.relations()?;
         let relations = match statement.is_query() && relations.iter().all(known) {
@@ -494,20 +529,6 @@ fn slice_bounds(slices: usize) -> Vec<char> {
     let digits = "0123456789abcdef";
     let each = digits.len() / slices.clamp(1, digits.len());
     digits.chars().step_by(each).skip(1).collect()
-}
-
-/// Makes an error of DataFusion one that a person reads: without its chain of wrappers, with the place in
-/// the SQL where it is known.
-pub fn readable(error: DataFusionError) -> anyhow::Error {
-    let message = statement::plain(&error.find_root().strip_backtrace());
-    match error.diagnostic().and_then(|diagnostic| diagnostic.span) {
-        Some(span) => anyhow!(
-            "{message} (line {}, column {})",
-            span.start.line,
-            span.start.column
-        ),
-        None => anyhow!("{message}"),
-    }
 }
 
 fn session(options: &EngineOptions) -> Result<SessionContext> {
