@@ -367,7 +367,9 @@ mod tests {
     #[test]
     fn named_queries_become_steps() {
         let statement = parse("WITH a AS (SELECT 1 AS x), b AS (SELECT x FROM a) SELECT x FROM b");
-        let (steps, last) = statement.steps("slot", Chosen::All).expect("has named queries");
+        let (steps, last) = statement
+            .steps("slot", Chosen::All)
+            .expect("has named queries");
         let steps: Vec<_> = steps.iter().map(|step| step.parsed.to_string()).collect();
         assert_eq!(
             steps,
