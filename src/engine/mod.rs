@@ -354,14 +354,6 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Returns the names of all relations.
-    fn relations(&self) -> Vec<String> {
-        let logs = Stream::ALL.map(log_name).into_iter();
-        let promised = self.promised.iter().map(|(name, _)| name);
-        let views = self.view_names.iter().chain(promised).cloned();
-        views.chain(logs).collect()
-    }
-
     /// Plans a statement. What it reads more than once is computed first, once, where the session is for such statements.
     async fn plan_sharing(
         &self,
@@ -372,6 +364,14 @@ impl Engine {
             true => self.plan_in_steps(statement, params).await,
             false => self.plan(statement, params).await,
         }
+    }
+
+    /// Returns the names of all relations.
+    fn relations(&self) -> Vec<String> {
+        let logs = Stream::ALL.map(log_name).into_iter();
+        let promised = self.promised.iter().map(|(name, _)| name);
+        let views = self.view_names.iter().chain(promised).cloned();
+        views.chain(logs).collect()
     }
 
     fn register_log(
