@@ -299,12 +299,20 @@ fn session_record(message: &Value) -> Result<&'static str, Problem> {
         "__ts_ms",
         "__lsn",
     ];
+    let is_typed = object.get("database").is_some_and(Value::is_string)
+        && object.get("type").is_some_and(Value::is_string);
+    let is_canal = is_typed && (has("isDdl") || object.get("data").is_some_and(Value::is_array));
+    let is_maxwell = is_typed && (has("data") || has("ts") && has("table"));
     Ok(if has("schema") && has("payload") {
         "debezium_with_schema"
     } else if has("op") && (has("source") || has("before") || has("after")) {
         "debezium"
     } else if extras.into_iter().any(has) {
         "debezium_flattened"
+    } else if is_canal {
+        "canal"
+    } else if is_maxwell {
+        "maxwell"
     } else {
         "plain"
     })

@@ -315,6 +315,16 @@ fn every_form_that_can_be_recognized_is_in_the_schema() {
             json!({"__op": "c"}),
             "debezium_flattened",
         ),
+        (
+            Stream::SessionRecords,
+            json!({"database": "", "table": "", "type": "insert", "data": {}}),
+            "maxwell",
+        ),
+        (
+            Stream::SessionRecords,
+            json!({"database": "", "type": "INSERT", "data": []}),
+            "canal",
+        ),
         (Stream::SessionRecords, json!({}), "plain"),
     ] {
         assert_eq!(recognize::form(stream, &message), Ok(form), "{message}");

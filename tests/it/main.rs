@@ -9,6 +9,7 @@ mod broken_files;
 mod cli;
 mod breakage;
 mod crash;
+mod explain;
 mod faulty_store;
 mod fencing;
 mod generate;
