@@ -11,6 +11,7 @@ mod kafka_args;
 mod maintain;
 pub mod output;
 mod progress;
+mod proxy;
 mod replay;
 mod report;
 mod serve;
@@ -59,6 +60,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Consume(consume::ConsumeArgs),
     Serve(serve::ServeArgs),
+    Proxy(proxy::ProxyArgs),
     Import(import::ImportArgs),
     Generate(generate::GenerateArgs),
     Sql(sql::SqlArgs),
@@ -165,6 +167,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args, lake_flag, context),
             Command::Consume(args) => consume::run(args, context),
             Command::Serve(args) => serve::run(args, context),
+            Command::Proxy(args) => proxy::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Generate(args) => generate::run(args, context),
             Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),

@@ -22,6 +22,7 @@ mod http;
 mod lake;
 mod messages;
 mod producer;
+mod proxy;
 
 mod crash;
 mod full_disk;
