@@ -27,7 +27,7 @@ pub use serve::{Serve, network};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Root of the lake: a directory, or a URL of a store this build supports.
+    /// Root of the lake: a directory, or the URL of an object store: s3://, gs://, az://.
     pub lake: Option<String>,
     /// `fsync` (default): what is acknowledged survives a power cut. `os`: it survives a killed process.
     pub durability: Durability,

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tapetrail::command::Cli;
+use tapetrail::lake::plain::sentence;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", sentence(&error));
             ExitCode::from(2)
         }
     }

@@ -26,11 +26,14 @@ impl Vitals {
         String::from_utf8(text).expect("metrics are UTF-8")
     }
 
-    /// Says that the process is not ready because of `cause`, until `ready` is told. True if it was ready for it.
-    pub fn unready(&self, cause: &str, why: impl Into<String>) -> bool {
-        self.causes()
-            .insert(cause.to_string(), why.into())
-            .is_none()
+    /// Says that the process is not ready because of `cause`, until `ready` is told.
+    pub fn unready(&self, cause: &str, why: impl Into<String>) {
+        self.causes().insert(cause.to_string(), why.into());
+    }
+
+    /// Returns whether `cause` is none why the process is not ready.
+    pub fn is_ready(&self, cause: &str) -> bool {
+        !self.causes().contains_key(cause)
     }
 
     /// Returns whether the process was not ready because of `cause`.

@@ -21,6 +21,7 @@ mod verify;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -43,7 +44,7 @@ pub struct Cli {
     #[arg(long, global = true, env = "TAPETRAIL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Root of the lake: a directory
+    /// Root of the lake: a directory, or s3://BUCKET/PATH; also gs:// and az://
     #[arg(long, global = true, env = "TAPETRAIL_LAKE", value_name = "URI")]
     lake: Option<String>,
 
@@ -121,7 +122,7 @@ pub fn start_logging(format: LogFormat, verbose: u8) {
 
 /// Every step, without the chatter of the Delta library: a commit that was overtaken is an error to it, and the usual
 /// case to us.
-const INFO: &str = "info,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
+const INFO: &str = "info,object_store=warn,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
 
 /// Nothing but trouble: for commands that tell their steps themselves.
 const WARNINGS: &str = "warn,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
@@ -170,7 +171,13 @@ impl Cli {
             Command::Proxy(args) => proxy::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Generate(args) => generate::run(args, context),
-            Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
+            Command::Sql(args) => {
+                let runtime = runtime()?;
+                let outcome = runtime.block_on(sql::run(args, &context));
+                // A query that was given up may take its time to notice.
+                runtime.shutdown_timeout(LAST_STEPS);
+                outcome
+            }
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
             Command::Investigate(args) => runtime()?.block_on(investigate::run(args, &context)),
             Command::Report(args) => runtime()?.block_on(report::run(args, &context)),
@@ -181,6 +188,9 @@ impl Cli {
         }
     }
 }
+
+/// How long queries that nobody waits for any more may still run when the program ends.
+const LAST_STEPS: Duration = Duration::from_secs(1);
 
 /// Returns the threads that a command's asynchronous work runs on.
 fn runtime() -> Result<Runtime> {

@@ -66,9 +66,13 @@ pub async fn run(args: ReplayArgs, context: &Context) -> Result<Outcome> {
 }
 
 async fn replay(args: &ReplayArgs, context: &Context, stream: Stream) -> Result<()> {
-    let Some(table) = context.lake()?.open(stream).await? else {
+    let lake = context.lake()?;
+    let Some(table) = lake.open(stream).await? else {
         return Ok(());
     };
+    if !args.dry_run {
+        lake.require_writable().await?;
+    }
     // What is read and the counter of replays are of one version: a second replay at once is fenced.
     let library = args.queries.library()?;
     let options = EngineOptions {

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use super::encode::{DataFile, encode};
 use super::failpoint::failpoint;
+use super::plain::sentence;
 use crate::clock::Clock;
 use crate::event::Stream;
 use crate::table::PARTITION_COLUMN;
@@ -143,7 +144,7 @@ pub enum CommitError {
     #[error("fenced: {0}")]
     Fenced(String),
     /// The store does not answer as it should; the same batch can be tried again.
-    #[error("the store is unavailable: {0:#}")]
+    #[error("the store is unavailable: {}", sentence(.0))]
     Unavailable(anyhow::Error),
 }
 

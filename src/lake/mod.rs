@@ -1,10 +1,14 @@
 //! The lake: one Delta table per stream. The only room that names `deltalake`.
 //!
-//! [`store`] makes writes durable, [`encode`] makes Parquet files of rows in the order that `order` finds,
-//! [`table`] opens tables, [`history`] their earlier versions, [`commit`] puts files and offsets into one commit,
-//! [`replace`] exchanges files for others. Nothing here knows Kafka.
+//! [`store`] finds a lake's store: [`disk`], whose writes are made durable, or [`remote`], an object store, whose errors
+//! [`plain`] makes readable. [`encode`] makes Parquet files of rows in the order that `order` finds, [`table`] opens
+//! tables, [`history`] their earlier versions, [`commit`] puts files and offsets into one commit, [`replace`] exchanges
+//! files for others. Nothing here knows Kafka.
 
 pub mod failpoint;
+mod disk;
+pub mod plain;
+mod remote;
 pub mod store;
 mod order;
 pub mod encode;

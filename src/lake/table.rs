@@ -15,7 +15,7 @@ use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use object_store::ObjectStoreExt;
-use object_store::path::Path;
+use tokio::sync::OnceCell;
 
 use super::damage;
 use super::history::AsOf;
@@ -27,6 +27,8 @@ use crate::table::{PARTITION_COLUMN, schema};
 #[derive(Clone)]
 pub struct Lake {
     location: Location,
+    /// The store was found to be one that commits can stand on.
+    is_writable: Arc<OnceCell<()>>,
 }
 
 /// A checkpoint is written every so many commits, so that opening a table reads few log files.
@@ -37,7 +39,10 @@ const TRANSACTION_EXPIRY: &str = "delta.setTransactionRetentionDuration";
 
 impl Lake {
     pub fn new(location: Location) -> Self {
-        Lake { location }
+        Lake {
+            location,
+            is_writable: Arc::default(),
+        }
     }
 
     /// Returns the URL of the lake's root.
@@ -53,7 +58,7 @@ impl Lake {
         }
         let (store, log) = (
             &self.location.store,
-            self.path(&format!("{stream}/_delta_log"))?,
+            self.location.path(&format!("{stream}/_delta_log"))?,
         );
         if let Err(error) = table.load().await {
             let broken = damage::broken_file(store, &log).await.ok().flatten();
@@ -77,9 +82,17 @@ impl Lake {
     ///
     /// What the table holds by then survives a power cut, whoever wrote it.
     pub async fn open_or_create(&self, stream: Stream) -> Result<DeltaTable> {
+        self.require_writable().await?;
         let table = self.find_or_create(stream).await?;
         self.location.sync(&format!("{stream}/_delta_log")).await?;
         Ok(table)
+    }
+
+    /// Requires, once, a store in which no commit can take the place of another.
+    pub async fn require_writable(&self) -> Result<()> {
+        let required = || self.location.require_put_if_absent();
+        self.is_writable.get_or_try_init(required).await?;
+        Ok(())
     }
 
     async fn find_or_create(&self, stream: Stream) -> Result<DeltaTable> {
@@ -120,7 +133,7 @@ impl Lake {
 
     /// Reads a small file beside the tables; none when it is not there.
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>> {
-        match self.location.store.get(&self.path(name)?).await {
+        match self.location.store.get(&self.location.path(name)?).await {
             Ok(found) => Ok(Some(found.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read `{name}` of the lake")),
@@ -129,14 +142,10 @@ impl Lake {
 
     /// Writes a small file beside the tables.
     pub async fn write(&self, name: &str, content: Vec<u8>) -> Result<()> {
-        let path = self.path(name)?;
+        let path = self.location.path(name)?;
         let written = self.location.store.put(&path, content.into()).await;
         written.with_context(|| format!("cannot write `{name}` of the lake"))?;
         Ok(())
-    }
-
-    fn path(&self, name: &str) -> Result<Path> {
-        Ok(Path::from_url_path(self.location.url.join(name)?.path())?)
     }
 
     fn handle(&self, stream: Stream) -> Result<DeltaTable> {

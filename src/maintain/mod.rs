@@ -51,6 +51,9 @@ pub struct Summary {
 impl Maintenance<'_> {
     /// Goes over all tables; returns a summary of each that there is.
     pub async fn run(&self, lake: &Lake) -> Result<Vec<Summary>> {
+        if !self.is_dry_run {
+            lake.require_writable().await?;
+        }
         let mut summaries = Vec::new();
         for stream in Stream::ALL {
             if self.stop.is_cancelled() {

@@ -67,6 +67,8 @@ struct Inner {
     body_bytes_max: usize,
     /// The brokers have said once that they know the topics: before, a message could make one.
     knows_topics: AtomicBool,
+    /// The log says already that messages are not taken.
+    is_trouble_told: AtomicBool,
     metrics: Arc<ServerMetrics>,
     vitals: Vitals,
     clock: Clock,
@@ -109,6 +111,7 @@ impl Receiver {
             )),
             body_bytes_max: serve.body_bytes_max.as_u64() as usize,
             knows_topics: AtomicBool::new(false),
+            is_trouble_told: AtomicBool::new(false),
             metrics,
             vitals: vitals.clone(),
             clock: clock.clone(),
@@ -164,6 +167,7 @@ impl Receiver {
         match probe.await {
             Ok(Ok(())) => {
                 self.0.knows_topics.store(true, Ordering::Relaxed);
+                self.0.is_trouble_told.store(false, Ordering::Relaxed);
                 if self.0.vitals.ready(KAFKA) {
                     tracing::info!("the brokers answer: messages are taken");
                 }
@@ -201,14 +205,15 @@ impl Inner {
             match sent {
                 Some(sent) => sent.await,
                 None => Err(Undelivered::Unavailable(
-                    "they have not said yet that they know the topics".to_string(),
+                    "no broker has said yet that it knows the topics".to_string(),
                 )),
             }
         }
     }
 
     fn is_without_kafka(&self, why: &str) {
-        if self.vitals.unready(KAFKA, why) {
+        self.vitals.unready(KAFKA, why);
+        if !self.is_trouble_told.swap(true, Ordering::Relaxed) {
             tracing::warn!("no message is taken: {why}");
         }
     }
@@ -224,9 +229,9 @@ async fn pause(time: Duration, shutdown: &CancellationToken) -> bool {
 
 /// Listens at an address of the configuration, of which `key` is the name.
 pub async fn listen(key: &str, address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("{key}: cannot listen at {address}; choose another address, or \"\" for none")
-    })
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key}: cannot listen at {address}; choose another address"))
 }
 
 /// Serves until `shutdown`, then until the requests that are under way have their answers.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::answer::{Refusal, json};
 use super::metrics::Reason;
-use super::{Inner, Receiver};
+use super::{Inner, KAFKA, Receiver};
 use crate::clock::rfc3339;
 use crate::decode::webhooks::{Signature, check_body};
 use crate::event::{Micros, Stream};
@@ -125,11 +125,14 @@ impl Inner {
     }
 
     pub(super) fn undelivered(&self, error: &Undelivered) -> Refusal {
-        let text = format!("not in Kafka: {error}");
+        let text = error.to_string();
         match error {
             Undelivered::TooLarge => Refusal::new(Reason::TooLarge, text),
             Undelivered::Unavailable(_) => {
-                self.is_without_kafka(&text);
+                // What the probe has found out says more.
+                if self.vitals.is_ready(KAFKA) {
+                    self.is_without_kafka(&text);
+                }
                 Refusal::new(Reason::Kafka, text)
             }
         }

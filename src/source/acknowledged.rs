@@ -38,7 +38,7 @@ pub enum Undelivered {
     #[error("the message is larger than the brokers allow (message.max.bytes)")]
     TooLarge,
     /// To be tried again.
-    #[error("the brokers do not take it: {0}")]
+    #[error("not in Kafka, try again: {0}")]
     Unavailable(String),
 }
 
@@ -194,10 +194,10 @@ fn undelivered(error: &KafkaError) -> Undelivered {
     match error.rdkafka_error_code() {
         Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => Undelivered::TooLarge,
         Some(Code::QueueFull) => {
-            Undelivered::Unavailable("too many messages wait for them".to_string())
+            Undelivered::Unavailable("too many messages wait for the brokers".to_string())
         }
         Some(Code::MessageTimedOut) => {
-            Undelivered::Unavailable("no answer within message.timeout.ms".to_string())
+            Undelivered::Unavailable("no broker took it within message.timeout.ms".to_string())
         }
         Some(code) => Undelivered::Unavailable(code.to_string()),
         None => Undelivered::Unavailable(error.to_string()),

@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::eventually;
 use crate::lake::Lake;
 use crate::messages;
 use crate::producer::Producer;
+use crate::store::Bucket;
 
 /// Topics, a group, a configuration and a lake that belong together and to one test.
 pub struct Deployment {
@@ -25,6 +27,8 @@ pub struct Deployment {
     /// What starts the program where it sees its lake, when we reach that by another path.
     starter: Vec<String>,
     seen_lake: Option<PathBuf>,
+    /// What the lake is in, when that is not a disk.
+    bucket: Option<Arc<Bucket>>,
     name: String,
     settings: toml::Table,
     topics: BTreeMap<Stream, (String, i32)>,
@@ -54,6 +58,7 @@ impl Deployment {
             lake: dir.path().join("lake"),
             starter: Vec::new(),
             seen_lake: None,
+            bucket: None,
             dir,
             settings: toml::from_str(SETTINGS).expect("the settings parse"),
             name: name.clone(),
@@ -76,6 +81,7 @@ impl Deployment {
             lake: self.lake.clone(),
             starter: self.starter.clone(),
             seen_lake: self.seen_lake.clone(),
+            bucket: self.bucket.clone(),
             name: self.name.clone(),
             settings: self.settings.clone(),
             topics: self.topics.clone(),
@@ -111,13 +117,23 @@ impl Deployment {
         self.topics.keys().copied()
     }
 
+    /// Returns a directory that holds what the lake holds now.
     pub fn lake_dir(&self) -> PathBuf {
+        if let Some(bucket) = &self.bucket {
+            return bucket.copy().join("lake");
+        }
         self.seen_lake.as_ref().unwrap_or(&self.lake).clone()
     }
 
     /// Has the lake at `lake` as processes see it that `starter` starts, and at `seen` for the test.
     pub fn place_lake(&mut self, starter: Vec<String>, lake: PathBuf, seen: PathBuf) {
         (self.starter, self.lake, self.seen_lake) = (starter, lake, Some(seen));
+    }
+
+    /// Has the lake in a bucket.
+    pub fn place_lake_in(&mut self, bucket: Bucket) {
+        self.lake = PathBuf::from(format!("s3://{}/lake", bucket.name()));
+        self.bucket = Some(Arc::new(bucket));
     }
 
     /// Reads the lake as it is now, without any code of `tapetrail`.
@@ -153,6 +169,9 @@ impl Deployment {
                 command
             }
         };
+        if let Some(bucket) = &self.bucket {
+            command.envs(bucket.environment());
+        }
         command
             .arg("--config")
             .arg(config)

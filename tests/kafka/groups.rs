@@ -92,9 +92,14 @@ fn a_zombie_commits_nothing() {
 /// F7: two groups write one lake by mistake: each reads all, yet no position is there twice.
 #[test]
 fn two_deployments_on_one_lake_repeat_nothing() {
-    let broker = Broker::shared();
-    let deployment = Deployment::new(broker, &[(Stream::ApiCalls, 2)]);
-    let producer = Producer::new(broker.address());
+    let deployment = Deployment::new(Broker::shared(), &[(Stream::ApiCalls, 2)]);
+    expect_that_two_deployments_repeat_nothing(&deployment);
+}
+
+/// Lets another group write the lake of a deployment on the shared broker.
+#[track_caller]
+pub fn expect_that_two_deployments_repeat_nothing(deployment: &Deployment) {
+    let producer = Producer::new(Broker::shared().address());
     let addresses = [free_address(), free_address()];
     let mut other = deployment.with(&["kafka", "group"], format!("{}-other", deployment.group()));
     other.set(&["consume", "http"], addresses[1].as_str());
@@ -103,7 +108,7 @@ fn two_deployments_on_one_lake_repeat_nothing() {
             .each_ref()
             .map(|at| metric(at, "tapetrail_fenced_total"))
     };
-    let mut processes = while_producing(&deployment, &producer, || {
+    let mut processes = while_producing(deployment, &producer, || {
         let mut processes = [deployment.consume_at(&addresses[0]), other.consume()];
         let versions = || deployment.lake().tables[&Stream::ApiCalls].versions;
         eventually("both have tried, and commits go on", || {
