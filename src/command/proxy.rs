@@ -95,7 +95,9 @@ async fn serve(context: &Context, is_enforcing: bool) -> Result<Outcome> {
     )?;
     tracing::info!(address = %listener.local_addr()?, upstream = config.proxy.upstream, "passing calls on");
     if is_enforcing {
-        tracing::info!("--enforce knows nothing of recordings that began before: the first start of each channel passes");
+        tracing::info!(
+            "--enforce knows nothing of recordings that began before: the first start of each channel passes"
+        );
     }
     let calls_are_over = CancellationToken::new();
     let dispatching = tokio::spawn({

@@ -70,12 +70,17 @@ impl Proxy {
             );
         }
         if self.listen == self.http {
-            bail!("proxy.http: is the address of proxy.listen, where calls are passed on; choose another port");
+            bail!(
+                "proxy.http: is the address of proxy.listen, where calls are passed on; choose another port"
+            );
         }
         let upstream = Url::parse(&self.upstream).ok();
         let is_base = |url: &Url| {
             let has_extras = url.query().is_some() || url.fragment().is_some();
-            matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && !has_extras
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && !has_extras
         };
         if !upstream.as_ref().is_some_and(is_base) {
             bail!(
@@ -83,11 +88,15 @@ impl Proxy {
             );
         }
         if self.spool_bytes_max < ByteSize::mb(16) {
-            bail!("proxy.spool_bytes_max: must be at least 16MB, for example \"1GB\": events wait there while Kafka is away");
+            bail!(
+                "proxy.spool_bytes_max: must be at least 16MB, for example \"1GB\": events wait there while Kafka is away"
+            );
         }
         for (app, places) in &self.storage {
             if places.is_empty() {
-                bail!("proxy.storage.{app}: names no place, so that no start would go through; name one, or leave the app out");
+                bail!(
+                    "proxy.storage.{app}: names no place, so that no start would go through; name one, or leave the app out"
+                );
             }
         }
         Ok(())

@@ -40,7 +40,9 @@ impl Proxy {
                         return Ok(());
                     }
                     if !is_trouble_told {
-                        tracing::warn!("calls go through, their events wait in the spool: {error:#}");
+                        tracing::warn!(
+                            "calls go through, their events wait in the spool: {error:#}"
+                        );
                         is_trouble_told = true;
                     }
                     tokio::select! {
@@ -56,7 +58,10 @@ impl Proxy {
 impl Inner {
     /// Sends the next events; false when there are none.
     async fn send_batch(self: &Arc<Self>) -> Result<bool> {
-        let (events, position) = self.spool.read(BATCH_BYTES).context("proxy.spool: cannot be read")?;
+        let (events, position) = self
+            .spool
+            .read(BATCH_BYTES)
+            .context("proxy.spool: cannot be read")?;
         if events.is_empty() {
             return Ok(false);
         }
@@ -79,8 +84,12 @@ impl Inner {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.spool.forget(position).context("proxy.spool: cannot be written")?;
-        self.metrics.waiting_bytes.set(self.spool.waiting_bytes() as i64);
+        self.spool
+            .forget(position)
+            .context("proxy.spool: cannot be written")?;
+        self.metrics
+            .waiting_bytes
+            .set(self.spool.waiting_bytes() as i64);
         Ok(true)
     }
 
@@ -90,7 +99,8 @@ impl Inner {
             return Ok(());
         }
         let proxy = Arc::clone(self);
-        let probe = tokio::task::spawn_blocking(move || proxy.producer.probe(&[proxy.topic.as_str()]));
+        let probe =
+            tokio::task::spawn_blocking(move || proxy.producer.probe(&[proxy.topic.as_str()]));
         probe.await.context("the look at the brokers died")??;
         self.knows_topic.store(true, Ordering::Relaxed);
         Ok(())

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Ve
 use axum::response::{IntoResponse as _, Response};
 use http_body::{Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::{Value, json};
 
@@ -21,8 +21,7 @@ use super::record::{CALLER, CONTEXT, Call, Captured};
 use super::{Inner, Proxy};
 use crate::decode::api_calls::path;
 
-pub(super) type Client =
-    hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Body>;
+pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector>, Body>;
 
 /// How long a connection to the service may take to come about. Everything after that is between caller and service.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,7 +63,7 @@ pub(super) fn client() -> Result<Client> {
         .https_or_http()
         .enable_http1()
         .wrap_connector(http);
-    Ok(Client::builder(TokioExecutor::new())
+    Ok(legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_timer(TokioTimer::new())
         .build(https))
@@ -118,7 +117,10 @@ pub(super) async fn pass(State(Proxy(proxy)): State<Proxy>, request: Request) ->
 fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut passed = headers.clone();
     let named = headers.get_all(header::CONNECTION).iter();
-    for name in named.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+    for name in named
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+    {
         if let Ok(name) = name.trim().parse::<HeaderName>() {
             passed.remove(name);
         }
@@ -142,7 +144,9 @@ impl Inner {
         let url = recording.call().url.clone();
         let path = path::parse(&url);
         let mut verdict = guard.judge(&path, &body, self.clock.now());
-        if let Verdict::Conflict { channel, sessions, .. } = &verdict
+        if let Verdict::Conflict {
+            channel, sessions, ..
+        } = &verdict
             && !sessions.is_empty()
         {
             let login = headers.get(header::AUTHORIZATION);
@@ -168,8 +172,12 @@ impl Inner {
                 recording.channel = Some(channel);
                 None
             }
-            Verdict::Forbidden(why) => Some(recording.refuse(StatusCode::FORBIDDEN, "storage", &why)),
-            Verdict::Conflict { why, .. } => Some(recording.refuse(StatusCode::CONFLICT, "conflict", &why)),
+            Verdict::Forbidden(why) => {
+                Some(recording.refuse(StatusCode::FORBIDDEN, "storage", &why))
+            }
+            Verdict::Conflict { why, .. } => {
+                Some(recording.refuse(StatusCode::CONFLICT, "conflict", &why))
+            }
         }
     }
 
@@ -180,7 +188,11 @@ impl Inner {
         session: &Session,
         login: Option<&HeaderValue>,
     ) -> Option<bool> {
-        let Session { resource_id, sid, mode } = session;
+        let Session {
+            resource_id,
+            sid,
+            mode,
+        } = session;
         let url = format!(
             "{}/v1/apps/{app}/cloud_recording/resourceid/{resource_id}/sid/{sid}/mode/{mode}/query",
             self.upstream
@@ -195,10 +207,14 @@ impl Inner {
             match answer.status().as_u16() {
                 404 => Some(false),
                 200 => {
-                    let body = to_bytes(Body::new(answer.into_body()), JUDGED_BYTES_MAX).await.ok()?;
+                    let body = to_bytes(Body::new(answer.into_body()), JUDGED_BYTES_MAX)
+                        .await
+                        .ok()?;
                     let body: Value = serde_json::from_slice(&body).ok()?;
                     // 7 stopped, 8 exited, 20 exited abnormally (API facts, section 4).
-                    let status = body.pointer("/serverResponse/status").and_then(Value::as_i64);
+                    let status = body
+                        .pointer("/serverResponse/status")
+                        .and_then(Value::as_i64);
                     Some(!matches!(status, Some(7 | 8 | 20)))
                 }
                 _ => None,
@@ -273,15 +289,19 @@ impl Recording {
     }
 
     /// Answers in the service's place, which was not reached.
-    fn fail(mut self, status: StatusCode, why: &str) -> Response {
+    fn fail(&mut self, status: StatusCode, why: &str) -> Response {
         self.finish(Some(why.to_string()));
         let message = format!("tapetrail proxy: {why}");
         answer(status, json!({"message": message}).to_string())
     }
 
     /// Answers in the service's place, in its form: the call is not passed on. The refusal is what the event tells.
-    fn refuse(mut self, status: StatusCode, reason: &'static str, why: &str) -> Response {
-        self.proxy.metrics.refused.with_label_values(&[reason]).inc();
+    fn refuse(&mut self, status: StatusCode, reason: &'static str, why: &str) -> Response {
+        self.proxy
+            .metrics
+            .refused
+            .with_label_values(&[reason])
+            .inc();
         tracing::warn!(reason, "a call is refused: {why}");
         let text = format!("refused by tapetrail proxy --enforce: {why}");
         let body = json!({"code": status.as_u16(), "reason": text}).to_string();

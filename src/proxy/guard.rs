@@ -151,7 +151,9 @@ impl Guard {
             return Verdict::Pass;
         };
         if let Some(allowed) = self.allowed.get(app).filter(|of| !storage.is_in(of)) {
-            let places = allowed.iter().map(|place| format!("vendor {}, bucket `{}`", place.vendor, place.bucket));
+            let places = allowed
+                .iter()
+                .map(|place| format!("vendor {}, bucket `{}`", place.vendor, place.bucket));
             let places = places.collect::<Vec<_>>().join("; ");
             return Verdict::Forbidden(format!(
                 "this app may not record to {}; it may to: {places} (proxy.storage)",
@@ -211,7 +213,8 @@ impl Guard {
     pub fn is_over(&self, sid: &str, now: Micros) {
         self.locks().retain(|_, lock| {
             let count = lock.sessions.len();
-            lock.sessions.retain(|session| !session.sid.eq_ignore_ascii_case(sid));
+            lock.sessions
+                .retain(|session| !session.sid.eq_ignore_ascii_case(sid));
             count == lock.sessions.len() || !lock.is_over(now)
         });
     }
@@ -292,11 +295,15 @@ mod tests {
         // Before the first has its answer: that is the race.
         assert!(matches!(start(&guard, "b", 1), Verdict::Conflict { .. }));
         guard.ended(&channel(), Outcome::Started(session("S")), 2);
-        let Verdict::Conflict { why, sessions, .. } = start(&guard, "b", 5 * MICROS_PER_SECOND) else {
+        let Verdict::Conflict { why, sessions, .. } = start(&guard, "b", 5 * MICROS_PER_SECOND)
+        else {
             panic!("the channel is locked");
         };
         assert_eq!(sessions, [session("S")]);
-        assert!(why.contains("bucket `a`") && why.contains("bucket `b`") && why.contains("4 s ago"), "{why}");
+        assert!(
+            why.contains("bucket `a`") && why.contains("bucket `b`") && why.contains("4 s ago"),
+            "{why}"
+        );
         // The same storage is a retry, or redundancy.
         assert_eq!(start(&guard, "a", 6), Verdict::Follow(channel()));
         guard.ended(&channel(), Outcome::Rejected, 7);
@@ -312,7 +319,10 @@ mod tests {
         assert_eq!(start(&guard, "b", 2), Verdict::Follow(channel()));
         guard.ended(&channel(), Outcome::Unknown, 3);
         assert!(matches!(start(&guard, "a", 4), Verdict::Conflict { .. }));
-        assert_eq!(start(&guard, "a", 3 + UNKNOWN_MAX), Verdict::Follow(channel()));
+        assert_eq!(
+            start(&guard, "a", 3 + UNKNOWN_MAX),
+            Verdict::Follow(channel())
+        );
     }
 
     #[test]
@@ -342,7 +352,10 @@ mod tests {
             let Verdict::Forbidden(why) = start(&guard, bucket, 2) else {
                 panic!("`{bucket}` in region 1 is not in the list");
             };
-            assert!(why.contains("proxy.storage") && why.contains("bucket `a`"), "{why}");
+            assert!(
+                why.contains("proxy.storage") && why.contains("bucket `a`"),
+                "{why}"
+            );
         }
         let other = START.replace("/app/", "/other/");
         let verdict = guard.judge(&parse(&other), &body("c"), 3);

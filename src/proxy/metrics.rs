@@ -23,7 +23,10 @@ impl ProxyMetrics {
             let metric = IntGauge::new(name, help);
             vitals.register(metric.expect("name is right"))
         };
-        let sent = IntCounter::new("tapetrail_sent_events_total", "Events that Kafka has acknowledged");
+        let sent = IntCounter::new(
+            "tapetrail_sent_events_total",
+            "Events that Kafka has acknowledged",
+        );
         ProxyMetrics {
             calls: counter(
                 "tapetrail_proxied_calls_total",

@@ -60,7 +60,12 @@ struct Inner {
 
 impl Proxy {
     /// Opens the spool, and connects to Kafka, which need not be there.
-    pub fn new(config: &Config, is_enforcing: bool, vitals: &Vitals, clock: &Clock) -> Result<Proxy> {
+    pub fn new(
+        config: &Config,
+        is_enforcing: bool,
+        vitals: &Vitals,
+        clock: &Clock,
+    ) -> Result<Proxy> {
         let settings = config.proxy.clone();
         let topics = config.topics().into_iter();
         let mut topics = topics.filter(|(stream, _)| *stream == Stream::ApiCalls);
@@ -98,7 +103,9 @@ impl Inner {
     /// Keeps a call that is over, and tells the guard how it ended.
     fn keep(&self, call: &Call, channel: Option<&Channel>) {
         let parsed = path::parse(&call.url);
-        let status = call.status.map_or("none".to_string(), |status| status.as_u16().to_string());
+        let status = call
+            .status
+            .map_or("none".to_string(), |status| status.as_u16().to_string());
         let labels = [parsed.operation.as_str(), status.as_str()];
         self.metrics.calls.with_label_values(&labels).inc();
         self.inform_guard(call, &parsed, channel);
@@ -113,7 +120,9 @@ impl Inner {
             Ok(()) => self.spooled.notify_one(),
             Err(error) => self.is_not_kept(redacted, &error),
         }
-        self.metrics.waiting_bytes.set(self.spool.waiting_bytes() as i64);
+        self.metrics
+            .waiting_bytes
+            .set(self.spool.waiting_bytes() as i64);
     }
 
     fn inform_guard(&self, call: &Call, path: &path::Path<'_>, channel: Option<&Channel>) {
@@ -122,7 +131,10 @@ impl Inner {
         let status = call.status.map(|status| status.as_u16());
         if let Some(channel) = channel {
             let body = call.response_body.value(&call.response_headers);
-            let sid = body.get("sid").and_then(Value::as_str).filter(|sid| !sid.is_empty());
+            let sid = body
+                .get("sid")
+                .and_then(Value::as_str)
+                .filter(|sid| !sid.is_empty());
             let outcome = match (status, sid) {
                 (Some(200), Some(sid)) => Outcome::Started(Session {
                     resource_id: path.resource_id.unwrap_or_default().to_string(),

@@ -75,7 +75,6 @@ impl Captured {
             },
         }
     }
-
 }
 
 fn gunzip(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -171,7 +170,10 @@ mod tests {
         let mut request_headers = HeaderMap::new();
         for (name, value) in [
             ("authorization", "Basic cGxhbnRlZA=="),
-            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
             (CALLER, r#"{"service":"meeting-api","attempt":2}"#),
             (CONTEXT, r#"{"user_region":"eu"}"#),
         ] {
@@ -182,7 +184,8 @@ mod tests {
             requested_at: 1_795_341_600_123_000,
             responded_at: Some(1_795_341_600_611_000),
             method: Method::POST,
-            url: "https://api.agora.io/v1/apps/a/cloud_recording/resourceid/R/mode/mix/start".to_string(),
+            url: "https://api.agora.io/v1/apps/a/cloud_recording/resourceid/R/mode/mix/start"
+                .to_string(),
             request_headers,
             request_body: captured(br#"{"cname":"room","uid":"1","clientRequest":{}}"#),
             status: Some(StatusCode::OK),
@@ -199,7 +202,10 @@ mod tests {
         assert_eq!(schema::validate(Stream::ApiCalls, &event), []);
         assert_eq!(event["caller"]["service"], "meeting-api");
         assert_eq!(event["caller"]["region"], "cn-hangzhou");
-        assert_eq!(event["caller"]["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(
+            event["caller"]["trace_id"],
+            "0af7651916cd43dd8448eb211c80319c"
+        );
         assert_eq!(event["context"]["user_region"], "eu");
         assert_eq!(event["response"]["body"]["sid"], "s");
         assert!(!event.to_string().contains("cGxhbnRlZA"));
@@ -211,13 +217,17 @@ mod tests {
         };
         let event = unanswered.event(&caller);
         assert_eq!(schema::validate(Stream::ApiCalls, &event), []);
-        assert_eq!((&event["response"], &event["responded_at"]), (&Value::Null, &Value::Null));
+        assert_eq!(
+            (&event["response"], &event["responded_at"]),
+            (&Value::Null, &Value::Null)
+        );
     }
 
     #[test]
     fn bodies_are_read_through_gzip_and_told_by_length_where_they_cannot_be() {
         let mut zipped = Vec::new();
-        let mut encoder = flate2::read::GzEncoder::new(&b"{\"sid\":\"s\"}"[..], flate2::Compression::fast());
+        let mut encoder =
+            flate2::read::GzEncoder::new(&b"{\"sid\":\"s\"}"[..], flate2::Compression::fast());
         encoder.read_to_end(&mut zipped).expect("is compressed");
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, "gzip".parse().expect("a value"));
@@ -225,7 +235,10 @@ mod tests {
         headers.insert(header::CONTENT_ENCODING, "br".parse().expect("a value"));
         assert_eq!(captured(b"xyz").value(&headers), "[3 bytes, not readable]");
         let none = HeaderMap::new();
-        assert_eq!(captured(b"upstream is away").value(&none), "upstream is away");
+        assert_eq!(
+            captured(b"upstream is away").value(&none),
+            "upstream is away"
+        );
         let long = captured(&vec![b' '; BODY_BYTES_MAX + 1]).value(&none);
         assert_eq!(long, "[1048577 bytes, not recorded]");
     }

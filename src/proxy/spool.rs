@@ -207,7 +207,9 @@ fn cut_half_event(dir: &Path, number: u64, writer: &File) -> io::Result<u64> {
     File::open(segment(dir, number))?.read_to_end(&mut content)?;
     let whole = memchr::memrchr(b'\n', &content).map_or(0, |at| at + 1) as u64;
     if whole < content.len() as u64 {
-        tracing::warn!("the last event of the spool was cut off by the death of a process; it is dropped");
+        tracing::warn!(
+            "the last event of the spool was cut off by the death of a process; it is dropped"
+        );
         writer.set_len(whole)?;
     }
     Ok(whole)
@@ -228,7 +230,10 @@ fn read_position(dir: &Path) -> io::Result<Option<Position>> {
 
 fn write_position(dir: &Path, position: Position) -> io::Result<()> {
     let staged = dir.join("position.new");
-    fs::write(&staged, format!("{} {}\n", position.segment, position.offset))?;
+    fs::write(
+        &staged,
+        format!("{} {}\n", position.segment, position.offset),
+    )?;
     fs::rename(staged, dir.join("position"))
 }
 
@@ -280,7 +285,9 @@ mod tests {
         let segments = || {
             let entries = fs::read_dir(dir.path()).expect("is readable");
             let names = entries.map(|entry| entry.expect("is readable").path());
-            names.filter(|path| path.extension().is_some_and(|of| of == "ndjson")).count()
+            names
+                .filter(|path| path.extension().is_some_and(|of| of == "ndjson"))
+                .count()
         };
         assert_eq!(segments(), 3);
         let (events, position) = read(&spool);

@@ -77,7 +77,9 @@ impl Scene {
     async fn new(is_enforcing: bool) -> Scene {
         let broker = Broker::start([Stream::ApiCalls.default_topic()], 1).expect("a broker");
         let service = Service::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let mut config = Config::default();
         config.proxy.upstream = format!("http://{}/", listener.local_addr().expect("an address"));
         let router = Router::new().fallback(answer).with_state(service.clone());
@@ -115,7 +117,12 @@ impl Scene {
             .header("x-custom", "passes")
             .body(Body::from(body.to_string()))
             .expect("a request");
-        let response = self.proxy.routes().oneshot(request).await.expect("is infallible");
+        let response = self
+            .proxy
+            .routes()
+            .oneshot(request)
+            .await
+            .expect("is infallible");
         assert_eq!(response.headers().get("x-mine"), None);
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
@@ -159,10 +166,19 @@ async fn a_call_passes_unchanged_and_its_event_is_in_kafka_without_secrets() {
     let scene = Scene::new(false).await;
     scene.answer_with(200, json!({"resourceId": "R", "sid": "S"}));
     let (status, body) = scene.start("a").await;
-    assert_eq!((status.as_u16(), body.as_str()), (200, r#"{"resourceId":"R","sid":"S"}"#));
+    assert_eq!(
+        (status.as_u16(), body.as_str()),
+        (200, r#"{"resourceId":"R","sid":"S"}"#)
+    );
     let seen = scene.seen();
-    assert_eq!((seen[0].method.as_str(), seen[0].target.as_str()), ("POST", START));
-    assert!(seen[0].body.contains("planted-secret"), "the service gets the credentials");
+    assert_eq!(
+        (seen[0].method.as_str(), seen[0].target.as_str()),
+        ("POST", START)
+    );
+    assert!(
+        seen[0].body.contains("planted-secret"),
+        "the service gets the credentials"
+    );
     assert_eq!(seen[0].headers["authorization"], "Basic cGxhbnRlZA==");
     assert_eq!(seen[0].headers["x-custom"], "passes");
     for gone in ["x-mine", "tapetrail-context"] {
@@ -188,7 +204,12 @@ async fn a_service_that_cannot_be_reached_is_answered_502_and_recorded() {
     assert!(body.contains("tapetrail proxy"), "{body}");
     let events = scene.events().await;
     assert_eq!(events[0]["response"], Value::Null);
-    assert!(events[0]["error"].as_str().is_some_and(|error| error.contains("connect")), "{events:?}");
+    assert!(
+        events[0]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("connect")),
+        "{events:?}"
+    );
 }
 
 #[tokio::test]
@@ -205,11 +226,16 @@ async fn a_caller_that_gives_up_leaves_an_event_with_an_unknown_outcome() {
     }
     let events = scene.events().await;
     assert_eq!(events[0]["response"], Value::Null);
-    assert!(events[0]["error"].as_str().is_some_and(|error| error.contains("gave up")));
+    assert!(
+        events[0]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("gave up"))
+    );
 }
 
 #[tokio::test]
-async fn enforced_a_second_start_with_other_storage_does_not_reach_the_service_while_the_first_lives() {
+async fn enforced_a_second_start_with_other_storage_does_not_reach_the_service_while_the_first_lives()
+ {
     let scene = Scene::new(true).await;
     scene.answer_with(200, json!({"resourceId": "R", "sid": "S"}));
     assert_eq!(scene.start("a").await.0, StatusCode::OK);
@@ -217,10 +243,16 @@ async fn enforced_a_second_start_with_other_storage_does_not_reach_the_service_w
     scene.answer_with(200, json!({"serverResponse": {"status": 5}}));
     let (status, body) = scene.start("b").await;
     assert_eq!(status, StatusCode::CONFLICT);
-    assert!(body.contains("bucket `a`") && body.contains("bucket `b`"), "{body}");
+    assert!(
+        body.contains("bucket `a`") && body.contains("bucket `b`"),
+        "{body}"
+    );
     let seen = scene.seen();
     assert_eq!(seen.len(), 1);
-    assert!(seen[0].target.ends_with("/sid/S/mode/mix/query"), "only asked: {seen:?}");
+    assert!(
+        seen[0].target.ends_with("/sid/S/mode/mix/query"),
+        "only asked: {seen:?}"
+    );
     // The service says that it is over: the channel is free.
     scene.answer_with(404, json!({"code": 404}));
     scene.answer_with(200, json!({"resourceId": "R", "sid": "S2"}));
@@ -229,6 +261,9 @@ async fn enforced_a_second_start_with_other_storage_does_not_reach_the_service_w
     scene.answer_with(500, json!({}));
     assert_eq!(scene.start("a").await.0, StatusCode::OK);
     let events = scene.events().await;
-    let statuses: Vec<_> = events.iter().map(|event| event["response"]["status"].as_u64()).collect();
+    let statuses: Vec<_> = events
+        .iter()
+        .map(|event| event["response"]["status"].as_u64())
+        .collect();
     assert_eq!(statuses, [Some(200), Some(409), Some(200), Some(200)]);
 }
