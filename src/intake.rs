@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, Mapping};
+use crate::decode::storage_events::message_in_base64;
 use crate::decode::webhooks::{Signature, check_signature};
 use crate::decode::{DecodeContext, Decoded, decode};
 use crate::event::{Micros, Reject, RejectCode, SkipReason, Stream};
@@ -102,6 +103,11 @@ impl Intake {
             let reject = Reject::new(RejectCode::TooLarge, detail);
             return self.push_dead(rows, origin, message, &reject, None, Some(raw));
         }
+        let opened = match rows.stream() {
+            Stream::StorageEvents => message_in_base64(value),
+            _ => None,
+        };
+        let json = opened.as_deref().unwrap_or(value);
         let signature = match rows.stream() {
             // Over the bytes as they came: redaction changes them.
             Stream::Webhooks if !self.webhook_secrets.is_empty() => {
@@ -113,13 +119,14 @@ impl Intake {
         let mut outline = std::mem::take(&mut self.outline);
         let redacted = self
             .redactor
-            .json_with_outline(value, &mut text, &mut outline);
+            .json_with_outline(json, &mut text, &mut outline);
         let left = match redacted {
             Ok(()) => {
                 let outlined = outline.of(&text);
                 self.take_text(rows, origin, message, &text, outlined, signature)
             }
             Err(reject) => {
+                // As it came: what base64 held may be a piece that nothing in it gives away.
                 let raw = self.redactor.bytes(value);
                 self.push_dead(rows, origin, message, &reject, None, Some(raw))
             }

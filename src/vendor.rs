@@ -25,6 +25,17 @@ pub fn region(vendor: i32, number: i32) -> Option<&'static Region<'static>> {
     regions.iter().find(|region| region.number == number)
 }
 
+/// The vendor's own region code for what its notifications say: a code, or a name that stands for one.
+pub fn region_code_of_event<'e>(vendor: i32, written: &'e str) -> &'e str {
+    let regions = by_number(vendor).map_or(&[][..], |vendor| vendor.regions.as_slice());
+    let region = regions
+        .iter()
+        .find(|region| region.event_short_region == Some(written));
+    region
+        .and_then(|region| region.region_code)
+        .unwrap_or(written)
+}
+
 /// The vendors in the order of their numbers, those that no source names included.
 pub fn vendors() -> &'static [Vendor<'static>] {
     &VENDORS
@@ -134,6 +145,8 @@ pub struct Region<'t> {
     /// The vendor's own code; none where the vendor has no regions or no source says.
     #[serde(borrow)]
     pub region_code: Option<&'t str>,
+    /// What the vendor's notifications call it, where they do not use the code.
+    pub event_short_region: Option<&'t str>,
     pub confidence: Confidence,
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use arrow::array::AsArray;
 use arrow::record_batch::RecordBatch;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tapetrail::config::Config;
 use tapetrail::detection::library::Library;
 use tapetrail::detection::run::{RunOptions, run};
@@ -17,6 +19,16 @@ use tapetrail::table::rows::{Origin, Rows};
 
 const SESSIONS: u32 = 300;
 const PARTITIONS: usize = 4;
+
+/// Returns what every secret of a fleet begins with, plain and as base64 writes it.
+fn marks_of_secrets() -> [String; 4] {
+    let spelled = |before: usize| {
+        let padded = [&vec![b' '; before][..], SECRET_MARK.as_bytes()].concat();
+        let encoded = STANDARD_NO_PAD.encode(&padded);
+        encoded[(before * 8).div_ceil(6)..padded.len() * 8 / 6].to_string()
+    };
+    [SECRET_MARK.to_string(), spelled(0), spelled(1), spelled(2)]
+}
 
 /// Takes a fleet in as the consumer would, keyed messages spread over partitions.
 fn taken_in(seed: u64) -> (Vec<(Stream, Vec<RecordBatch>)>, Truth) {
@@ -110,6 +122,7 @@ async fn planted_faults_are_found_and_nothing_else_is() {
 
 #[test]
 fn every_message_leaves_the_rows_it_must_and_no_secret() {
+    let marks = marks_of_secrets();
     let (tables, truth) = taken_in(7);
     for (stream, batches) in &tables {
         let batch = &batches[0];
@@ -140,7 +153,7 @@ fn every_message_leaves_the_rows_it_must_and_no_secret() {
             let leak = texts
                 .iter()
                 .flatten()
-                .find(|text| text.contains(SECRET_MARK));
+                .find(|text| marks.iter().any(|mark| text.contains(mark)));
             assert_eq!(leak, None, "{stream}");
         }
     }

@@ -166,20 +166,22 @@ SELECT
     concat(
         CASE faults.fault
             WHEN 'bad_signature' THEN concat(
-                faults.faulty, ' notifications about channel ', faults.cname, ' (sid ', faults.sid,
-                ') bear a signature that fits none of the configured secrets'
+                faults.faulty, CASE WHEN faults.faulty = 1 THEN ' notification' ELSE ' notifications' END,
+                ' about channel ', faults.cname, ' (sid ', faults.sid,
+                CASE WHEN faults.faulty = 1 THEN ') bears' ELSE ') bear' END, ' a signature that fits none of the configured secrets'
             )
             WHEN 'gap' THEN concat(
                 'Of ', faults.of_all, ' notifications about channel ', faults.cname, ' (sid ', faults.sid, ') ',
-                faults.faulty, ' never came: their sequence numbers are missing'
+                faults.faulty, ' never came: ',
+                CASE WHEN faults.faulty = 1 THEN 'its sequence number is' ELSE 'their sequence numbers are' END, ' missing'
             )
             WHEN 'repeated' THEN concat(
                 'Of ', faults.of_all, ' notifications about channel ', faults.cname, ' (sid ', faults.sid, ') ',
-                faults.faulty, ' were delivered more than once'
+                faults.faulty, CASE WHEN faults.faulty = 1 THEN ' was' ELSE ' were' END, ' delivered more than once'
             )
             ELSE concat(
                 'Of ', faults.of_all, ' pairs of notifications about channel ', faults.cname, ' (sid ', faults.sid, ') ',
-                faults.faulty, ' were delivered the wrong way round'
+                faults.faulty, CASE WHEN faults.faulty = 1 THEN ' was' ELSE ' were' END, ' delivered the wrong way round'
             )
         END,
         ', from ', to_char(faults.first_at, '%Y-%m-%d %H:%M:%S%.3f'), ' to ',

@@ -6,10 +6,12 @@ SELECT
     CASE
         WHEN NOT is_unfiltered
             THEN concat(
-                missing, ' sequence numbers are missing, but no session of this app is complete: its receiver may not be subscribed to all types'
+                missing, CASE WHEN missing = 1 THEN ' sequence number is' ELSE ' sequence numbers are' END,
+                ' missing, but no session of this app is complete: its receiver may not be subscribed to all types'
             )
         ELSE concat(
-            missing, ' sequence numbers are missing; webhooks have come only up to ',
+            missing, CASE WHEN missing = 1 THEN ' sequence number is' ELSE ' sequence numbers are' END,
+            ' missing; webhooks have come only up to ',
             to_char(webhooks_to, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC'
         )
     END AS why

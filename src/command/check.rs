@@ -1,6 +1,7 @@
 //! `tapetrail check`: does this producer's output fit the contract? Reads NDJSON, prints what is wrong and what
-//! to change. Nothing is stored, and no value of a message is printed.
+//! to change. Nothing is stored, and no value of a message is printed but by `--explain`, redacted.
 
+mod explain;
 mod input;
 mod json;
 mod print;
@@ -12,6 +13,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{Context, Format, Outcome};
+use crate::decode::storage_events::message_in_base64;
 use crate::event::Stream;
 use crate::schema;
 use input::{Line, Lines};
@@ -40,9 +42,17 @@ pub struct Args {
     /// Print at most this many errors and warnings; the others are counted only. 0 prints all
     #[arg(long, value_name = "N", default_value_t = 200)]
     max_errors: usize,
+
+    /// Show instead, for samples of session_records, what the configured mapping finds in each field, and why. Secrets are
+    /// redacted first
+    #[arg(long)]
+    explain: bool,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<Outcome> {
+    if args.explain {
+        return explain::run(&args.paths, args.stream, args.format, context);
+    }
     let stdout = io::stdout().lock();
     let mut check = Check {
         line_bytes_max: context.config.consume.message_bytes_max.as_u64(),
@@ -186,7 +196,8 @@ fn judge(
 }
 
 fn parse(line: &[u8]) -> Result<(Value, Vec<String>), schema::Problem> {
-    let text = str::from_utf8(line).map_err(|error| {
+    let opened = message_in_base64(line);
+    let text = str::from_utf8(opened.as_deref().unwrap_or(line)).map_err(|error| {
         let problem = format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
         wrong(problem, "write the message in UTF-8")
     })?;

@@ -101,7 +101,8 @@ pub async fn run(mut args: InvestigateArgs, context: &Context) -> Result<Outcome
         .open_keeping(context, days.since, |_| Ok(BTreeSet::new()))
         .await?;
     let overrides = library.overrides(&context.config.detect.params, &[])?;
-    let case = Case::open(&engine, &library, overrides, &args.question, at).await?;
+    let mut case = Case::open(&engine, &library, overrides, &args.question, at).await?;
+    case.is_past = args.engine.is_past();
     print(&case, args.format)?;
     Ok(Outcome::Clean)
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use tokio_util::sync::CancellationToken;
 
-use super::output::OutputArgs;
+use super::output::{OutputArgs, counted};
 use super::{Context, LogFormat, Outcome, WARNINGS};
 use crate::maintain::{Maintenance, Summary};
 
@@ -207,13 +207,16 @@ fn sentence(summaries: &[Summary], is_dry_run: bool) -> String {
     let days = total(|of| of.days_dropped as u64);
     if days > 0 {
         let rows = total(|of| of.rows_dropped);
-        let plural = if days == 1 { "" } else { "s" };
-        parts.push(format!("{days} day{plural} with {rows} rows dropped"));
+        parts.push(format!(
+            "{} with {} dropped",
+            counted(days, "day"),
+            counted(rows, "row")
+        ));
     }
     parts.push(format!(
-        "{} versions and {} files no longer needed removed ({})",
-        total(|of| of.versions_removed as u64),
-        total(|of| of.files_removed as u64),
+        "{} and {} no longer needed removed ({})",
+        counted(total(|of| of.versions_removed as u64), "version"),
+        counted(total(|of| of.files_removed as u64), "file"),
         ByteSize::b(total(|of| of.bytes_removed))
     ));
     let what = parts.join("; ");

@@ -38,7 +38,12 @@ use crate::lake::table::Lake;
 /// Tapetrail keeps every API call, webhook, storage event and session record of Agora Cloud Recording in a
 /// lake of Parquet, and finds with SQL what went to another place than believed. Start with `tapetrail demo`.
 #[derive(Debug, Parser)]
-#[command(name = "tapetrail", version, max_term_width = 110)]
+#[command(
+    name = "tapetrail",
+    version,
+    max_term_width = 110,
+    next_help_heading = "Everywhere"
+)]
 pub struct Cli {
     /// Configuration file (TOML)
     #[arg(long, global = true, env = "TAPETRAIL_CONFIG", value_name = "FILE")]

@@ -37,7 +37,7 @@ pub struct OutputArgs {
 }
 
 /// Which queries there are.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct LibraryArgs {
     /// Directory with queries of your own, in folders `views`, `detections`, ...; same names replace ours
     #[arg(long, value_name = "DIR")]
@@ -52,7 +52,7 @@ impl LibraryArgs {
 }
 
 /// How the lake is opened.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
     #[command(flatten)]
     queries: LibraryArgs,
@@ -69,6 +69,10 @@ pub struct EngineArgs {
     /// Days that begin at this instant or later are left out; set by commands that take `--until`.
     #[arg(skip)]
     pub read_until: Option<Micros>,
+
+    /// The lake is open already, and what is to be said of it was said.
+    #[arg(skip)]
+    is_open: bool,
 }
 
 impl Default for EngineArgs {
@@ -78,6 +82,7 @@ impl Default for EngineArgs {
             as_of: None,
             memory_limit: engine::DEFAULT_MEMORY,
             read_until: None,
+            is_open: false,
         }
     }
 }
@@ -86,6 +91,21 @@ impl EngineArgs {
     /// Reads the queries.
     pub fn library(&self) -> Result<Library> {
         self.queries.library()
+    }
+
+    /// Returns what opens the lake once more at the very state that an engine reads, all days of it.
+    pub fn again(&self, engine: &Engine) -> EngineArgs {
+        EngineArgs {
+            as_of: Some(engine.table_versions().to_string()),
+            read_until: None,
+            is_open: true,
+            ..self.clone()
+        }
+    }
+
+    /// Says whether another state than the newest is asked for.
+    pub fn is_past(&self) -> bool {
+        self.as_of.is_some()
     }
 
     /// Returns the state of the lake that is asked for.
@@ -137,7 +157,7 @@ impl EngineArgs {
         let tables = (context.lake()?)
             .tables(&self.as_of(context.clock.now())?)
             .await?;
-        if tables.is_empty() {
+        if tables.is_empty() && !self.is_open {
             let then = self.as_of.as_ref().map_or("yet", |_| "at that time");
             eprintln!(
                 "note: there is no table in the lake `{}` {then}; all of them look empty",
@@ -217,7 +237,7 @@ impl OutputArgs {
             (Format::Table, true) => {
                 eprintln!("the first {rows} rows; there are more (--max-rows 0 shows all)");
             }
-            (Format::Table, false) => eprintln!("{rows} row{}", if rows == 1 { "" } else { "s" }),
+            (Format::Table, false) => eprintln!("{}", counted(rows as u64, "row")),
             _ => {}
         }
     }
@@ -254,6 +274,14 @@ pub fn program_name() -> String {
         .unwrap_or(&path)
         .display()
         .to_string()
+}
+
+/// Returns a number of things in words: `1 row`, `2 rows`.
+pub fn counted(count: u64, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    }
 }
 
 /// Returns a text as one word of a shell.

@@ -1,5 +1,6 @@
 //! `tapetrail sql`: statements in, rows out; without any, a prompt.
 
+mod computed;
 mod prompt;
 mod typing;
 
@@ -16,13 +17,15 @@ use super::{Context, Outcome};
 use crate::detection::front_matter::{self, Header, guess};
 use crate::detection::window::Window;
 use crate::engine::{Engine, Params, Statement};
+use computed::Computed;
 
 /// Run SQL over the lake
 ///
 /// Tables `log_api_calls`, `log_webhooks`, `log_storage_events` and `log_session_records` hold everything that
 /// was received; `api_calls`, `webhooks`, `storage_events`, `session_records` show the events; `starts`,
-/// `sessions`, `session_files` and `session_timeline` say what happened. `--tables` shows them all with their columns.
-/// `--list` shows queries to start from, which `--query` runs. Without SQL it is a prompt, in which Tab completes and `\\?`
+/// `sessions`, `session_files` and `session_timeline` say what happened; `findings` and `not_judged` are what `detect` says,
+/// computed when they are asked for. `--tables` shows them all with their columns.
+/// `--list` shows queries to start from, which `--query` runs. Without SQL it is a prompt, in which Tab completes and `\?`
 /// helps. The dialect is that of Apache DataFusion. Nothing can be changed or written.
 #[derive(Debug, Args)]
 pub struct SqlArgs {
@@ -79,18 +82,22 @@ pub async fn run(mut args: SqlArgs, context: &Context) -> Result<Outcome> {
     let window = Window::parse(since, until, context.clock.now())?;
     args.engine.read_until = window.until;
     if args.tables {
-        let (engine, _library) = args.engine.open(context, None).await?;
+        let (mut engine, library) = args.engine.open(context, None).await?;
+        Computed::promise(&mut engine, &library, &args, context, window)?;
         args.output.print(&engine.catalog().await?)?;
         return Ok(Outcome::Clean);
     }
     if args.is_interactive() {
-        let (engine, library) = args.engine.open(context, window.since).await?;
-        prompt::run(&Arc::new(engine), &library, &args, context).await?;
+        let (mut engine, library) = args.engine.open(context, window.since).await?;
+        let computed = Computed::promise(&mut engine, &library, &args, context, window)?;
+        prompt::run(Arc::new(engine), &library, &args, context, computed).await?;
         return Ok(Outcome::Clean);
     }
     let (statements, params) = statements(&args)?;
-    let (engine, _library) = args.engine.open(context, window.since).await?;
+    let (mut engine, library) = args.engine.open(context, window.since).await?;
+    let mut computed = Computed::promise(&mut engine, &library, &args, context, window)?;
     for statement in &statements {
+        computed.prepare(&engine, statement).await?;
         run_statement(&engine, statement, &params, &args, context).await?;
     }
     Ok(Outcome::Clean)

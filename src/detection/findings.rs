@@ -1,6 +1,6 @@
 //! What a finding is: its columns, its id, and the table that the findings of all detections make.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -16,26 +16,92 @@ use super::window::Window;
 /// Bytes of the hash that an id keeps: enough that no two faults of a fleet ever share one.
 const ID_BYTES: usize = 16;
 
-/// The columns of every finding (design, section 5), in order.
-const COLUMNS: [(&str, ColumnType); 17] = [
-    ("finding_id", ColumnType::String),
-    ("detection", ColumnType::String),
-    ("severity", ColumnType::String),
-    ("variant", ColumnType::String),
-    ("app_id", ColumnType::String),
-    ("cname", ColumnType::String),
-    ("uid", ColumnType::String),
-    ("sids", ColumnType::Strings),
-    ("first_at", ColumnType::Timestamp),
-    ("last_at", ColumnType::Timestamp),
-    ("expected_vendor", ColumnType::String),
-    ("expected_bucket", ColumnType::String),
-    ("actual_vendor", ColumnType::String),
-    ("actual_bucket", ColumnType::String),
-    ("root_cause", ColumnType::String),
-    ("explanation", ColumnType::String),
-    ("evidence", ColumnType::Strings),
+/// The columns of every finding (design, section 5), in order, with what they say.
+const COLUMNS: [(&str, ColumnType, &str); 17] = [
+    (
+        "finding_id",
+        ColumnType::String,
+        "Stable id: the same fault found again has the same one",
+    ),
+    ("detection", ColumnType::String, "Name of the detection"),
+    (
+        "severity",
+        ColumnType::String,
+        "info, low, medium, high or critical",
+    ),
+    (
+        "variant",
+        ColumnType::String,
+        "Case of the detection, where it tells several apart",
+    ),
+    ("app_id", ColumnType::String, "App of the channel"),
+    ("cname", ColumnType::String, "Channel"),
+    ("uid", ColumnType::String, "Recording uid"),
+    ("sids", ColumnType::Strings, "Sessions, in order of start"),
+    (
+        "first_at",
+        ColumnType::Timestamp,
+        "Time of the earliest evidence",
+    ),
+    (
+        "last_at",
+        ColumnType::Timestamp,
+        "Time of the latest evidence; --since and --until go by it",
+    ),
+    (
+        "expected_vendor",
+        ColumnType::String,
+        "Where the customer believed the files to be, else where the accepted start asked for them",
+    ),
+    ("expected_bucket", ColumnType::String, "Bucket of the same"),
+    (
+        "actual_vendor",
+        ColumnType::String,
+        "Where the files are, else where the accepted start sent them",
+    ),
+    ("actual_bucket", ColumnType::String, "Bucket of the same"),
+    (
+        "root_cause",
+        ColumnType::String,
+        "race, state_mismatch, environment_switching, fallback, credentials, service or unknown",
+    ),
+    (
+        "explanation",
+        ColumnType::String,
+        "What happened, for a person",
+    ),
+    (
+        "evidence",
+        ColumnType::Strings,
+        "Ids of the events that prove it",
+    ),
 ];
+
+/// The columns of what could not be judged, all of them text.
+const NOT_JUDGED_COLUMNS: [(&str, &str); 5] = [
+    ("detection", "Name of the detection that gives no verdict"),
+    ("app_id", "App of the session"),
+    ("cname", "Channel of the session"),
+    (
+        "sid",
+        "Session, null where it is about a start that led to none, or about all",
+    ),
+    ("why", "What is missing for a verdict"),
+];
+
+/// The columns of what there is to find, all of them text.
+const DETECTION_COLUMNS: [(&str, &str); 4] = [
+    ("detection", "Name, as findings have it"),
+    ("title", "What it finds"),
+    ("category", "Part of a report that counts its findings"),
+    ("severity", "The worst that its findings can have"),
+];
+
+/// The column that [`super::run::Findings::citing`] adds.
+pub(super) const TABLE_VERSIONS: (&str, &str) = (
+    "table_versions",
+    "Versions of the tables it was computed from: --as-of with them computes it again",
+);
 
 /// Columns that a detection's query need not give: ours to fill.
 const FILLED: [&str; 3] = ["finding_id", "detection", "severity"];
@@ -53,23 +119,47 @@ const ROOT_CAUSES: [&str; 7] = [
 
 /// Returns the schema of the table of findings.
 pub fn schema() -> SchemaRef {
-    let field = |(name, kind): &(&str, ColumnType)| Field::new(*name, data_type(*kind), true);
-    Arc::new(Schema::new(COLUMNS.iter().map(field).collect::<Vec<_>>()))
+    let field = |(name, kind, _)| Field::new(name, data_type(kind), true);
+    Arc::new(Schema::new(COLUMNS.map(field).to_vec()))
+}
+
+/// Returns the relations that show what detections say, by name: `findings` with the versions that they cite,
+/// `not_judged` and `detections`. Each column has a comment.
+pub fn relations() -> [(&'static str, SchemaRef); 3] {
+    let commented = |name: &str, kind, doc: &str| {
+        let comment = ("comment".to_string(), doc.to_string());
+        Field::new(name, data_type(kind), true).with_metadata(HashMap::from([comment]))
+    };
+    let of_text = |(name, doc)| commented(name, ColumnType::String, doc);
+    let mut of_findings = COLUMNS
+        .map(|(name, kind, doc)| commented(name, kind, doc))
+        .to_vec();
+    of_findings.push(of_text(TABLE_VERSIONS));
+    [
+        ("findings", Arc::new(Schema::new(of_findings))),
+        (
+            "not_judged",
+            Arc::new(Schema::new(NOT_JUDGED_COLUMNS.map(of_text).to_vec())),
+        ),
+        (
+            "detections",
+            Arc::new(Schema::new(DETECTION_COLUMNS.map(of_text).to_vec())),
+        ),
+    ]
 }
 
 /// Returns the schema of the table of what could not be judged.
 pub fn not_judged_schema() -> SchemaRef {
-    let names = ["detection", "app_id", "cname", "sid", "why"];
-    let field = |name| Field::new(name, DataType::Utf8, true);
-    Arc::new(Schema::new(names.map(field).to_vec()))
+    let field = |(name, _)| Field::new(name, DataType::Utf8, true);
+    Arc::new(Schema::new(NOT_JUDGED_COLUMNS.map(field).to_vec()))
 }
 
 /// Returns the columns that every detection's query gives; `severity` is optional.
 pub(super) fn given_columns() -> BTreeMap<String, ColumnType> {
     COLUMNS
         .into_iter()
-        .filter(|(name, _)| !FILLED.contains(name))
-        .map(|(name, kind)| (name.to_string(), kind))
+        .filter(|(name, _, _)| !FILLED.contains(name))
+        .map(|(name, kind, _)| (name.to_string(), kind))
         .collect()
 }
 

@@ -54,7 +54,7 @@ impl Findings {
     /// Returns the findings with a column that cites the versions of the tables that they were computed from.
     pub fn citing(&self, table_versions: &str) -> Result<RecordBatch> {
         let mut fields: Vec<_> = self.rows.schema().fields().to_vec();
-        let field = Field::new("table_versions", DataType::Utf8, true);
+        let field = Field::new(findings::TABLE_VERSIONS.0, DataType::Utf8, true);
         fields.push(Arc::new(field));
         let versions = std::iter::repeat_n(table_versions, self.rows.num_rows());
         let mut columns = self.rows.columns().to_vec();

@@ -4,6 +4,7 @@
 //! are plain logical plans, so a filter on a session, a channel or a time reaches the files through them.
 //! This room knows nothing of what the queries mean.
 
+mod error;
 mod statement;
 mod stepwise;
 mod views;
@@ -13,15 +14,15 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
+use datafusion::common::ScalarValue;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
@@ -34,6 +35,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use tokio::sync::Mutex;
 
+pub use error::readable;
+use error::readable_among;
 pub use statement::Statement;
 pub use views::View;
 use views::Views;
@@ -113,6 +116,8 @@ pub struct Engine {
     /// Views are registered when a statement first needs them.
     views: Mutex<Views>,
     kept: BTreeSet<String>,
+    /// Relations whose rows come later, with their columns.
+    promised: Vec<(String, SchemaRef)>,
     is_stepwise: bool,
 }
 
@@ -131,6 +136,7 @@ impl Engine {
             view_names: views.names(),
             views: Mutex::default(),
             kept: options.kept,
+            promised: Vec::new(),
             is_stepwise: false,
         };
         for stream in Stream::ALL {
@@ -183,9 +189,22 @@ impl Engine {
         &self.table_versions
     }
 
-    /// Makes rows a table of the session, for queries that build on what others gave.
+    /// Makes a relation known by its columns, whose comments say what they are. It has no rows until they are given.
+    pub fn promise(&mut self, name: &str, schema: SchemaRef) -> Result<()> {
+        ensure!(
+            !self.view_names.iter().any(|view| view == name),
+            "a view cannot be called `{name}`, which is computed otherwise"
+        );
+        self.give(name, RecordBatch::new_empty(Arc::clone(&schema)))?;
+        self.promised.push((name.to_string(), schema));
+        Ok(())
+    }
+
+    /// Makes rows a table of the session, for queries that build on what others gave; in the stead of a table that has
+    /// this name.
     pub fn give(&self, name: &str, rows: RecordBatch) -> Result<()> {
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+        self.session.deregister_table(name)?;
         self.session
             .register_table(name, Arc::new(table))
             .with_context(|| format!("cannot make the table `{name}`"))?;
@@ -265,17 +284,23 @@ impl Engine {
     }
 
     /// Returns every column that SQL can name, tables first, then the views in the order they build on each
-    /// other: relation, kind, column, type, description.
+    /// other, then what is promised: relation, kind, column, type, description.
     pub async fn catalog(&self) -> Result<RecordBatch> {
         self.register(self.view_names.iter().cloned().collect())
             .await?;
         let logs = Stream::ALL.map(log_name);
-        let relations = (logs.iter().map(|name| ("table", name)))
+        let registered = (logs.iter().map(|name| ("table", name)))
             .chain(self.view_names.iter().map(|name| ("view", name)));
-        let mut columns: [Vec<String>; 5] = Default::default();
-        for (kind, name) in relations {
+        let mut relations = Vec::new();
+        for (kind, name) in registered {
             let provider = self.session.table_provider(name.as_str()).await?;
-            for field in provider.schema().fields() {
+            relations.push((kind, name, provider.schema()));
+        }
+        let promised = self.promised.iter();
+        relations.extend(promised.map(|(name, schema)| ("view", name, Arc::clone(schema))));
+        let mut columns: [Vec<String>; 5] = Default::default();
+        for (kind, name, schema) in relations {
+            for field in schema.fields() {
                 let comment = field.metadata().get("comment").cloned().unwrap_or_default();
                 let values = [
                     name.clone(),
@@ -306,7 +331,7 @@ impl Engine {
             .state()
             .statement_to_plan(statement.parsed)
             .await
-            .map_err(readable)?;
+            .map_err(|error| readable_among(error, &self.relations()))?;
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -315,6 +340,14 @@ impl Engine {
                 anyhow!("SQL here only reads: tables, views and files cannot be made, changed or written")
             })?;
         Ok(plan)
+    }
+
+    /// Returns the names of all relations.
+    fn relations(&self) -> Vec<String> {
+        let logs = Stream::ALL.map(log_name).into_iter();
+        let promised = self.promised.iter().map(|(name, _)| name);
+        let views = self.view_names.iter().chain(promised).cloned();
+        views.chain(logs).collect()
     }
 
     fn register_log(
@@ -368,7 +401,9 @@ impl Engine {
     /// Registers the views that a statement builds on; all where it is no query, or asks what tables there are.
     async fn register_views(&self, statement: &Statement) -> Result<()> {
         let known = |name: &String| {
-            self.view_names.contains(name) || Stream::ALL.map(log_name).contains(name)
+            self.view_names.contains(name)
+                || Stream::ALL.map(log_name).contains(name)
+                || self.promised.iter().any(|(promised, _)| promised == name)
         };
         let relations = statement.relations()?;
         let relations = match statement.is_query() && relations.iter().all(known) {
@@ -429,20 +464,6 @@ fn type_name(data_type: &DataType) -> String {
         DataType::Date32 => "date".to_string(),
         DataType::List(item) => format!("list of {}", type_name(item.data_type())),
         other => other.to_string().to_lowercase(),
-    }
-}
-
-/// Makes an error of DataFusion one that a person reads: without its chain of wrappers, with the place in
-/// the SQL where it is known.
-pub fn readable(error: DataFusionError) -> anyhow::Error {
-    let message = statement::plain(&error.find_root().strip_backtrace());
-    match error.diagnostic().and_then(|diagnostic| diagnostic.span) {
-        Some(span) => anyhow!(
-            "{message} (line {}, column {})",
-            span.start.line,
-            span.start.column
-        ),
-        None => anyhow!("{message}"),
     }
 }
 

@@ -1,5 +1,9 @@
 //! New objects as each cloud announces them (storage event facts).
 
+mod cloud;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -69,7 +73,12 @@ pub(super) fn announce(story: &mut Story, object: &Object<'_>) {
         }
         Notices::Oss => json!({"events": [oss_event(story, object)]}),
         Notices::OssEventBridge => oss_event_bridge(story, object),
-        Notices::Neutral { vendor_as_slug } => neutral(story, object, vendor_as_slug),
+        Notices::OssMns => oss_mns(story, object),
+        Notices::Cos => cloud::cos(story, object),
+        Notices::ObsSmn => cloud::obs_by_smn(story, object),
+        Notices::AzureEventGrid => cloud::azure_by_event_grid(story, object),
+        Notices::GcsPubSub => cloud::gcs_by_pub_sub(story, object),
+        Notices::Neutral => neutral(story, object),
     };
     let arrives = written_at + 400 * MILLI + story.transit() + story.twist.reported_late;
     story.emit(Stream::StorageEvents, key, &value, arrives);
@@ -219,6 +228,15 @@ fn oss_event(story: &mut Story, object: &Object<'_>) -> Value {
     })
 }
 
+fn oss_mns(story: &mut Story, object: &Object<'_>) -> Value {
+    let notification = json!({"events": [oss_event(story, object)]});
+    json!({
+        "MessageId": story.hex(32).to_uppercase(),
+        "MessageBody": STANDARD.encode(notification.to_string()),
+        "MessageBodyMD5": story.hex(32).to_uppercase(),
+    })
+}
+
 fn oss_event_bridge(story: &mut Story, object: &Object<'_>) -> Value {
     let storage = object.storage;
     json!({
@@ -238,12 +256,8 @@ fn oss_event_bridge(story: &mut Story, object: &Object<'_>) -> Value {
 }
 
 /// Our own form, for every cloud without a decoder of its own (design, section 2).
-fn neutral(story: &mut Story, object: &Object<'_>, vendor_as_slug: bool) -> Value {
+fn neutral(story: &mut Story, object: &Object<'_>) -> Value {
     let storage = object.storage;
-    let vendor = match vendor_as_slug {
-        true => json!(storage.slug),
-        false => json!(storage.vendor),
-    };
     let mut event = json!({
         "event_id": story.hex(32),
         "occurred_at": rfc3339(object.at),
@@ -251,7 +265,7 @@ fn neutral(story: &mut Story, object: &Object<'_>, vendor_as_slug: bool) -> Valu
             Change::Written => "created",
             Change::Removed => "removed",
         },
-        "vendor": vendor,
+        "vendor": storage.slug,
         "bucket": storage.bucket,
         "key": object.key,
         "size": object.size,

@@ -50,10 +50,15 @@ pub(super) enum Notices {
     Minio,
     Oss,
     OssEventBridge,
-    /// Our own form, with the vendor as a number or as a slug.
-    Neutral {
-        vendor_as_slug: bool,
-    },
+    /// OSS through a queue, in base64.
+    OssMns,
+    Cos,
+    /// OBS through its message service.
+    ObsSmn,
+    AzureEventGrid,
+    GcsPubSub,
+    /// Our own form.
+    Neutral,
     /// Nobody listens to this bucket.
     None,
 }
@@ -135,18 +140,18 @@ storage!(LUMEN_S3, 1 "s3", 8 "ap-southeast-1", "lumen-class-sg", Notices::S3);
 storage!(TUTOR_OSS, 2 "oss", 6 "cn-shenzhen", "brighttutor-sz", Notices::OssEventBridge);
 storage!(TUTOR_S3, 1 "s3", 14 "ap-south-1", "brighttutor-mumbai", Notices::S3Sns);
 storage!(CLINIC_S3, 1 "s3", 7 "eu-central-1", "medvisit-fra", Notices::S3EventBridge);
-storage!(CLINIC_OSS, 2 "oss", 16 "eu-central-1", "medvisit-oss-fra", Notices::Oss);
+storage!(CLINIC_OSS, 2 "oss", 16 "eu-central-1", "medvisit-oss-fra", Notices::OssMns);
 storage!(RIDE_S3, 1 "s3", 0 "us-east-1", "ridewell-calls", Notices::S3Sqs);
-storage!(RIDE_GCS, 6 "gcs", 0 "", "ridewell-gcs", Notices::Neutral { vendor_as_slug: true });
-storage!(STAGE_COS, 3 "cos", 2 "ap-shanghai", "stagehall-1250000000", Notices::Neutral { vendor_as_slug: false });
+storage!(RIDE_GCS, 6 "gcs", 0 "", "ridewell-gcs", Notices::GcsPubSub);
+storage!(STAGE_COS, 3 "cos", 2 "ap-shanghai", "stagehall-1250000000", Notices::Cos);
 storage!(STAGE_S3, 1 "s3", 10 "ap-northeast-1", "stagehall-tokyo", Notices::S3);
 storage!(HARBOR_MINIO, 11 "s3compat", 0 "", "harbor-recordings", Notices::Minio, Some("minio.harbor.example"));
 storage!(HARBOR_S3, 1 "s3", 4 "eu-west-1", "harbor-dr", Notices::S3);
-storage!(COURT_OBS, 7 "obs", 1 "cn-north-4", "courtline-bj4", Notices::Neutral { vendor_as_slug: false });
+storage!(COURT_OBS, 7 "obs", 1 "cn-north-4", "courtline-bj4", Notices::ObsSmn);
 storage!(COURT_OSS, 2 "oss", 3 "cn-beijing", "courtline-oss-bj", Notices::Oss);
-storage!(DESK_AZURE, 5 "azblob", 0 "", "deskside", Notices::Neutral { vendor_as_slug: true });
+storage!(DESK_AZURE, 5 "azblob", 0 "", "deskside", Notices::AzureEventGrid);
 storage!(DESK_S3, 1 "s3", 1 "us-east-2", "deskside-ohio", Notices::S3);
-storage!(POD_BOS, 8 "bos", 3 "gz", "podium-gz", Notices::Neutral { vendor_as_slug: false });
+storage!(POD_BOS, 8 "bos", 3 "gz", "podium-gz", Notices::Neutral);
 storage!(POD_S3, 1 "s3", 19 "ap-east-1", "podium-hk", Notices::S3EventBridge);
 
 /// A bucket of somebody's who never switched notifications on.

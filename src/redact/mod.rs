@@ -8,6 +8,7 @@
 //! - [`Redactor::text`] and [`Redactor::bytes`]: free text, and what does not parse; both in `scrub`.
 //! - [`Redactor::headers`]: the headers of a Kafka record.
 
+mod encoded;
 mod escape;
 mod fingerprint;
 mod json;

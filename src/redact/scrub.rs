@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::json::REDACTED;
 use super::value::{self, Name};
-use super::{names, url};
+use super::{encoded, names, url};
 
 /// How much a text is trusted to be well formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +135,17 @@ fn ends_with_name(bytes: &[u8], names: &[&str]) -> bool {
 
 /// Returns the text without secrets; borrowed if there are none.
 pub(super) fn scrub(text: &str, mode: Mode) -> Cow<'_, str> {
+    let clean = without_named(text, mode);
+    if mode == Mode::Broken
+        && let Cow::Owned(plain) = encoded::without_text(&clean)
+    {
+        return Cow::Owned(plain);
+    }
+    clean
+}
+
+/// Removes what something before it gives away.
+fn without_named(text: &str, mode: Mode) -> Cow<'_, str> {
     if let Cow::Owned(plain) = without_unicode_escapes(text) {
         let clean = Scrubber::new(&plain, mode).run();
         // An escape that hides nothing may stay as it was written.
@@ -349,7 +360,7 @@ impl<'t> Scrubber<'t> {
         }
     }
 
-    /// Base64 of JSON that names a secret, and a JSON web token, go as a whole.
+    /// Base64 of JSON that names a secret, and a JSON web token, go as a whole. Lines may be broken in it.
     fn base64(&mut self, found: Range<usize>) {
         self.at = found.start + 1;
         let bytes = self.searched().as_bytes();
@@ -357,7 +368,8 @@ impl<'t> Scrubber<'t> {
             return;
         }
         let is_digit = |byte: &u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'\\')
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'\\' | b'\r' | b'\n')
         };
         let length = |from: usize| {
             bytes[from..]
@@ -368,7 +380,7 @@ impl<'t> Scrubber<'t> {
         let mut end = found.start + length(found.start);
         let digits: String = self.text[found.start..end]
             .chars()
-            .filter(|c| *c != '\\')
+            .filter(|c| !matches!(c, '\\' | '\r' | '\n'))
             .collect();
         let whole = &digits[..digits.len() / 4 * 4];
         let alphabets = [STANDARD_NO_PAD, URL_SAFE_NO_PAD];

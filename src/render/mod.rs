@@ -17,7 +17,7 @@ pub use csv::CsvRenderer;
 pub use json::JsonRenderer;
 pub use markdown::MarkdownRenderer;
 pub use output::{Output, terminal_width};
-pub use table::TableRenderer;
+pub use table::{TableRenderer, wrapped};
 
 /// Writes rows in one format.
 pub trait Render {

@@ -83,7 +83,7 @@ impl<W: Write> TableRenderer<W> {
             writeln!(self.out, "── {number} {rule}")?;
             for (name, text) in names.iter().zip(row) {
                 let Some(text) = text else { continue };
-                for (line, text) in wrap(text, text_width).into_iter().enumerate() {
+                for (line, text) in wrapped(text, text_width).into_iter().enumerate() {
                     let name = if line == 0 { *name } else { "" };
                     writeln!(self.out, "{name:name_width$}{GAP}{text}")?;
                 }
@@ -166,7 +166,7 @@ fn write_row(
     let cells: Vec<Vec<String>> = row
         .iter()
         .zip(widths)
-        .map(|(text, width)| wrap(text.as_deref().unwrap_or(""), *width))
+        .map(|(text, width)| wrapped(text.as_deref().unwrap_or(""), *width))
         .collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or(0);
     for line in 0..height {
@@ -185,7 +185,7 @@ fn write_row(
 }
 
 /// Breaks a text into lines of at most `width_max`, after a space where there is one.
-fn wrap(text: &str, width_max: usize) -> Vec<String> {
+pub fn wrapped(text: &str, width_max: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let mut rest = paragraph;

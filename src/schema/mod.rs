@@ -115,9 +115,13 @@ pub fn fits_published(stream: Stream, message: &Value) -> bool {
     contract(stream).whole.is_valid(message)
 }
 
-/// Judges the JSON that a text of a wrapper holds, which no schema can look into.
+/// Judges what a wrapper holds: a message, or a text that holds one, which no schema can look into.
 fn inner_problems(stream: Stream, message: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
+    if let Some((path, inner)) = recognize::inner_message(stream, message) {
+        let inner = validate(stream, inner).into_iter();
+        problems.extend(inner.map(|problem| problem.at(path)));
+    }
     for (path, text) in recognize::inner_texts(stream, message) {
         match recognize::json_of(text) {
             Some(inner) => {

@@ -53,6 +53,17 @@ pub fn guess(message: &Value) -> Option<Stream> {
     is_row.then_some(Stream::SessionRecords)
 }
 
+/// Returns the member of a wrapper that is another message, with its path.
+pub(super) fn inner_message(stream: Stream, message: &Value) -> Option<(&'static str, &Value)> {
+    let path = match (stream, form(stream, message)) {
+        (Stream::StorageEvents, Ok("cloudevent")) => "/data",
+        (Stream::StorageEvents, Ok("connect")) => "/payload",
+        _ => return None,
+    };
+    let inner = message.pointer(path)?;
+    (inner.is_object() || inner.is_array()).then_some((path, inner))
+}
+
 /// Returns the texts of a wrapper that hold another message, each with its path.
 pub(super) fn inner_texts(stream: Stream, message: &Value) -> Vec<(String, &str)> {
     let at = |path: &str| Some((path.to_string(), message.pointer(path)?.as_str()?));
@@ -73,9 +84,18 @@ pub(super) fn inner_texts(stream: Stream, message: &Value) -> Vec<(String, &str)
         (Stream::StorageEvents, Ok("sqs_api_batch")) => return each("Messages", "Body"),
         (Stream::StorageEvents, Ok("sns_batch")) => return each("Records", "Sns/Message"),
         (Stream::StorageEvents, Ok("mns")) => &["/MessageBody"],
+        (Stream::StorageEvents, Ok("mns_topic" | "qiniu")) => &["/Message"],
+        (Stream::StorageEvents, Ok("smn")) if !is_confirmation(message) => &["/message"],
+        (Stream::StorageEvents, Ok("cloudevent")) => &["/data", "/data_base64"],
+        (Stream::StorageEvents, Ok("connect")) => &["/payload"],
         _ => &[],
     };
     paths.iter().copied().filter_map(at).collect()
+}
+
+fn is_confirmation(message: &Value) -> bool {
+    let kind = message["type"].as_str().unwrap_or_default();
+    kind.ends_with("Confirmation")
 }
 
 /// Reads the JSON that a wrapper's text holds: as it is, or in base64 as Alibaba's queues send it.
@@ -130,15 +150,14 @@ fn webhook(message: &Value) -> Result<&'static str, Problem> {
 }
 
 fn storage_event(message: &Value) -> Result<&'static str, Problem> {
-    const CURE: &str = "send the notification as the cloud sends it (Amazon S3 plain or by SNS, SQS, EventBridge; \
-        MinIO; Ceph; Alibaba OSS plain or by MNS, EventBridge), or the neutral form: {\"occurred_at\", \"kind\", \"vendor\", \
-        \"bucket\", \"key\"}";
+    const CURE: &str = "send the notification as the cloud sends it (Amazon S3, MinIO, Ceph, Alibaba OSS, Tencent COS, Huawei OBS, \
+        Azure Event Grid, Google Pub/Sub and Eventarc, Baidu BOS, Qiniu, ZOS; plain or by the queues and buses of the cloud), or the \
+        neutral form: {\"occurred_at\", \"kind\", \"vendor\", \"bucket\", \"key\"}";
     let Some(object) = message.as_object() else {
         return Err(not_an_object(message, CURE));
     };
     let has = |key: &str| object.contains_key(key);
-    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-    if text("Event") == "s3:TestEvent" {
+    if text_of(object, "Event") == "s3:TestEvent" {
         return Ok("s3_test");
     }
     if has("Records") {
@@ -147,36 +166,32 @@ fn storage_event(message: &Value) -> Result<&'static str, Problem> {
     if has("Messages") {
         return Ok("sqs_api_batch");
     }
-    match text("eventSource").trim() {
-        "aws:s3" => return Ok("s3_record"),
-        "minio:s3" => return Ok("minio_record"),
-        "ceph:s3" => return Ok("ceph_record"),
-        "acs:oss" => return Ok("oss_record"),
-        _ => {}
+    if let Some(form) = form_of_sender(object) {
+        return Ok(form);
     }
     if has("events") {
-        return Ok("oss");
+        let first = &object["events"][0];
+        return Ok(match first.get("eventOrigin") {
+            Some(_) => "bos",
+            None => "oss",
+        });
     }
-    if has("TopicArn") || (has("Message") && has("Type")) {
-        return Ok("sns");
+    if let Some(form) = form_of_queue(object) {
+        return Ok(form);
     }
-    if has("MessageBody") {
-        return Ok("mns");
-    }
-    if text("source") == "aws.s3" || has("detail-type") {
-        return Ok("s3_eventbridge");
-    }
-    if text("source") == "acs.oss" || (text("type").starts_with("oss:") && has("data")) {
-        return Ok("oss_eventbridge");
-    }
-    if has("occurred_at") || (has("bucket") && has("key")) {
+    if has("occurred_at") || (has("bucket") && has("key") && !has("event")) {
         return Ok("neutral");
     }
-    if has("body") && (has("messageId") || has("receiptHandle") || object.len() == 1) {
-        return Ok("sqs_message");
+    if has("event") && has("bucket") && has("key") {
+        return Ok("qiniu_event");
     }
-    if has("Body") && (has("MessageId") || has("ReceiptHandle") || object.len() == 1) {
-        return Ok("sqs_api_message");
+    if has("specversion") {
+        return Ok("cloudevent");
+    }
+    // Debezium writes its envelope in this way, too.
+    let payload = object.get("payload").filter(|_| has("schema"));
+    if payload.is_some_and(|payload| payload.is_string() || storage_event(payload).is_ok()) {
+        return Ok("connect");
     }
     Err(Problem::new(
         "",
@@ -185,15 +200,75 @@ fn storage_event(message: &Value) -> Result<&'static str, Problem> {
     ))
 }
 
+/// Knows one notification by itself by who sent it.
+fn form_of_sender(object: &Map<String, Value>) -> Option<&'static str> {
+    let has = |key: &str| object.contains_key(key);
+    let text = |key: &str| text_of(object, key);
+    let is_azure = |key: &str| text(key).starts_with("Microsoft.Storage.");
+    Some(match text("eventSource").trim() {
+        "aws:s3" => "s3_record",
+        "minio:s3" => "minio_record",
+        "ceph:s3" => "ceph_record",
+        "ctyun:s3" => "zos_record",
+        "acs:oss" => "oss_record",
+        "OBS" => "obs_record",
+        _ if object.get("cos").is_some_and(Value::is_object) => "cos_record",
+        _ if text("eventType") == "Microsoft.EventGrid.SubscriptionValidationEvent" => {
+            "azure_validation"
+        }
+        _ if is_azure("eventType") => "azure_eventgrid",
+        _ if is_azure("type") => "azure_cloudevent",
+        _ if text("type").starts_with("google.cloud.storage.object.") => "gcs_eventarc",
+        _ if text("eventType").starts_with("OBJECT_") => "gcs_fields",
+        _ if text("kind") == "storage#object" => "gcs_object",
+        _ if text("eventOrigin").starts_with("bos:") => "bos_record",
+        _ if text("source") == "aws.s3" || has("detail-type") => "s3_eventbridge",
+        _ if text("source").starts_with("HC.OBS") => "obs_eventgrid",
+        _ if text("source") == "acs.oss" => "oss_eventbridge",
+        _ if text("type").starts_with("oss:") && has("data") => "oss_eventbridge",
+        _ => return None,
+    })
+}
+
+/// Knows the wrapper of a queue or a topic.
+fn form_of_queue(object: &Map<String, Value>) -> Option<&'static str> {
+    let has = |key: &str| object.contains_key(key);
+    let message = object.get("message").unwrap_or(&Value::Null);
+    if text_of(object, "Subject") == "Qiniu KODO Notification" {
+        Some("qiniu")
+    } else if has("TopicOwner") {
+        Some("mns_topic")
+    } else if has("TopicArn") || (has("Message") && has("Type")) {
+        Some("sns")
+    } else if has("MessageBody") {
+        Some("mns")
+    } else if has("topic_urn") {
+        Some("smn")
+    } else if message.get("attributes").is_some() || message.get("data").is_some() {
+        Some("gcs_push")
+    } else if has("attributes") && (has("messageId") || has("message_id") || has("data")) {
+        Some("gcs_message")
+    } else if has("body") && (has("messageId") || has("receiptHandle") || object.len() == 1) {
+        Some("sqs_message")
+    } else if has("Body") && (has("MessageId") || has("ReceiptHandle") || object.len() == 1) {
+        Some("sqs_api_message")
+    } else {
+        None
+    }
+}
+
 /// Tells the senders apart that all write `Records`.
 fn records(object: &Map<String, Value>) -> Result<&'static str, Problem> {
     let first = object["Records"].get(0).unwrap_or(&Value::Null);
     let source = first["eventSource"].as_str().unwrap_or_default();
-    match source {
+    match source.trim() {
         "minio:s3" => Ok("minio"),
         "ceph:s3" => Ok("ceph"),
+        "ctyun:s3" => Ok("zos"),
+        "OBS" => Ok("obs"),
         "aws:sqs" => Ok("sqs_batch"),
         "aws:s3" => Ok("s3"),
+        _ if first.get("cos").is_some() => Ok("cos"),
         _ if first.get("body").is_some() => Ok("sqs_batch"),
         _ if first.get("Sns").is_some() => Ok("sns_batch"),
         _ if object.contains_key("EventName") => Ok("minio"),
@@ -204,6 +279,10 @@ fn records(object: &Map<String, Value>) -> Result<&'static str, Problem> {
             "map the notification to the neutral form: {\"occurred_at\", \"kind\", \"vendor\", \"bucket\", \"key\"}",
         )),
     }
+}
+
+fn text_of<'v>(object: &'v Map<String, Value>, key: &str) -> &'v str {
+    object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn session_record(message: &Value) -> Result<&'static str, Problem> {
@@ -220,12 +299,20 @@ fn session_record(message: &Value) -> Result<&'static str, Problem> {
         "__ts_ms",
         "__lsn",
     ];
+    let is_typed = object.get("database").is_some_and(Value::is_string)
+        && object.get("type").is_some_and(Value::is_string);
+    let is_canal = is_typed && (has("isDdl") || object.get("data").is_some_and(Value::is_array));
+    let is_maxwell = is_typed && (has("data") || has("ts") && has("table"));
     Ok(if has("schema") && has("payload") {
         "debezium_with_schema"
     } else if has("op") && (has("source") || has("before") || has("after")) {
         "debezium"
     } else if extras.into_iter().any(has) {
         "debezium_flattened"
+    } else if is_canal {
+        "canal"
+    } else if is_maxwell {
+        "maxwell"
     } else {
         "plain"
     })

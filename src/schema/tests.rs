@@ -186,6 +186,121 @@ fn every_form_that_can_be_recognized_is_in_the_schema() {
             "neutral",
         ),
         (
+            Stream::StorageEvents,
+            json!({"Records": [{"eventSource": "ctyun:s3"}]}),
+            "zos",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"eventSource": "ctyun:s3"}),
+            "zos_record",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"Records": [{"cos": {}}]}),
+            "cos",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"cos": {}, "event": {}}),
+            "cos_record",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"Records": [{"eventSource": "OBS"}]}),
+            "obs",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"eventSource": "OBS"}),
+            "obs_record",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"topic_urn": "", "message": ""}),
+            "smn",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"source": "HC.OBS.DWR"}),
+            "obs_eventgrid",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"eventType": "Microsoft.Storage.BlobCreated"}),
+            "azure_eventgrid",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"type": "Microsoft.Storage.BlobCreated"}),
+            "azure_cloudevent",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent"}),
+            "azure_validation",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"message": {"attributes": {}}, "subscription": ""}),
+            "gcs_push",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"attributes": {}, "messageId": ""}),
+            "gcs_message",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"eventType": "OBJECT_FINALIZE"}),
+            "gcs_fields",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"kind": "storage#object"}),
+            "gcs_object",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"type": "google.cloud.storage.object.v1.finalized"}),
+            "gcs_eventarc",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"events": [{"eventOrigin": ""}]}),
+            "bos",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"eventOrigin": "bos:realtime"}),
+            "bos_record",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"Message": "", "Subject": "Qiniu KODO Notification"}),
+            "qiniu",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"event": "put", "bucket": "", "key": ""}),
+            "qiniu_event",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"TopicOwner": "", "Message": ""}),
+            "mns_topic",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"specversion": "1.0"}),
+            "cloudevent",
+        ),
+        (
+            Stream::StorageEvents,
+            json!({"schema": null, "payload": ""}),
+            "connect",
+        ),
+        (
             Stream::SessionRecords,
             json!({"schema": null, "payload": null}),
             "debezium_with_schema",
@@ -199,6 +314,16 @@ fn every_form_that_can_be_recognized_is_in_the_schema() {
             Stream::SessionRecords,
             json!({"__op": "c"}),
             "debezium_flattened",
+        ),
+        (
+            Stream::SessionRecords,
+            json!({"database": "", "table": "", "type": "insert", "data": {}}),
+            "maxwell",
+        ),
+        (
+            Stream::SessionRecords,
+            json!({"database": "", "type": "INSERT", "data": []}),
+            "canal",
         ),
         (Stream::SessionRecords, json!({}), "plain"),
     ] {

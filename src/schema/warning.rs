@@ -31,6 +31,10 @@ pub fn warnings(stream: Stream, message: &Value) -> Vec<Problem> {
         Stream::StorageEvents => storage_event(message, &mut warnings),
         Stream::SessionRecords => session_record(message, &mut warnings),
     }
+    if let Some((path, inner)) = recognize::inner_message(stream, message) {
+        let inner = self::warnings(stream, inner).into_iter();
+        warnings.0.extend(inner.map(|warning| warning.at(path)));
+    }
     for (path, text) in recognize::inner_texts(stream, message) {
         if let Some(inner) = recognize::json_of(text) {
             let inner = self::warnings(stream, &inner).into_iter();
@@ -219,9 +223,18 @@ fn notification(at: &str, notification: &Value, warnings: &mut Warnings) {
 }
 
 fn storage_event(event: &Value, warnings: &mut Warnings) {
-    if recognize::form(Stream::StorageEvents, event) != Ok("neutral") {
-        return;
+    match recognize::form(Stream::StorageEvents, event) {
+        Ok("neutral") => neutral(event, warnings),
+        Ok("gcs_object") => warnings.add(
+            "",
+            "an object without the attributes of its message: nothing says what happened to it, so it is no new file",
+            "have the connector write the attributes into the value: eventType, bucketId, objectId, objectGeneration, eventTime",
+        ),
+        _ => {}
     }
+}
+
+fn neutral(event: &Value, warnings: &mut Warnings) {
     instant(event, "/occurred_at", warnings);
     if event["kind"] == "created" && is_blank(&event["size"]) {
         warnings.add(

@@ -1,5 +1,6 @@
 //! `--as-of`: what was known at a time or at versions, and what is said where that is gone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -162,6 +163,70 @@ fn sql_and_investigate_answer_as_of_a_time() {
     let investigate = ["investigate", "--cname", "room_101", "--as-of"];
     let said = refused(at, &[&investigate[..], &["2001-01-01"]].concat());
     assert!(said.contains("room_101"), "nothing knew of it: {said}");
+}
+
+#[test]
+fn findings_are_relations_of_sql_as_detect_prints_them() {
+    let directory = directory();
+    let at = directory.path();
+    import(at, "conflicting_starts", "hit.ndjson");
+    import(at, "missing_upload", "hit.ndjson");
+    let detected = |options: &[&str]| -> Vec<Value> {
+        let found = run(at, &[&["detect", "--format", "json"], options].concat());
+        serde_json::from_str(&found).expect("is JSON")
+    };
+    let selected = |options: &[&str], sql: &str| -> Vec<Value> {
+        let sql = ["sql", "--format", "json", "-c", sql];
+        serde_json::from_str(&run(at, &[&sql[..], options].concat())).expect("is JSON")
+    };
+    let ids = |findings: Vec<Value>| -> BTreeSet<String> {
+        findings
+            .iter()
+            .map(|of| of["finding_id"].to_string())
+            .collect()
+    };
+    let all = "SELECT * FROM findings";
+    let (before, cited) = (detected(&[]), selected(&[], all));
+    assert!(!before.is_empty());
+    let versions = before[0]["table_versions"]
+        .as_str()
+        .expect("is cited")
+        .to_string();
+    assert_eq!(before[0]["table_versions"], cited[0]["table_versions"]);
+    assert_eq!(ids(before), ids(cited.clone()));
+    // Both in one statement, with what there is to find.
+    let not_judged = detected(&["--not-judged"]).len();
+    let joined = "SELECT (SELECT count(*) FROM not_judged) AS n, title FROM findings JOIN detections USING (detection)";
+    let joined = selected(&[], joined);
+    assert_eq!(
+        (joined.len(), &joined[0]["n"]),
+        (cited.len(), &not_judged.into())
+    );
+
+    import(at, "failed_then_switched", "hit.ndjson");
+    assert_eq!(selected(&["--as-of", &versions], all), cited);
+    // The window selects them by the end of their evidence.
+    let last_at = |finding: &Value| {
+        let at = finding["last_at"].as_str().expect("has a time");
+        chrono::DateTime::parse_from_rfc3339(at).expect("is a time")
+    };
+    let last = cited.iter().map(last_at).max().expect("there are some");
+    let at_last = last.to_rfc3339();
+    let earlier = selected(&["--as-of", &versions, "--until", &at_last], all);
+    let until = |finding: &&Value| last_at(finding) < last;
+    assert!(!earlier.is_empty() && earlier.len() < cited.len());
+    assert_eq!(
+        earlier,
+        cited.iter().filter(until).cloned().collect::<Vec<_>>()
+    );
+    let tables = run(at, &["sql", "--tables", "--format", "csv"]);
+    assert!(
+        tables.contains("findings,view,explanation,string,"),
+        "{tables}"
+    );
+    // What only asks for columns computes nothing.
+    let described = run(at, &["sql", "--format", "csv", "-c", "DESCRIBE not_judged"]);
+    assert!(described.contains("why,"), "{described}");
 }
 
 fn commit_time(lake: &Path, table: &str, version: u64) -> SystemTime {

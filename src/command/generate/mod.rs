@@ -23,6 +23,15 @@ use kafka::Topics;
 
 pub(super) use score::score_table;
 
+const EXAMPLES: &str = "\
+A fleet as files, and how well it is seen through; the first command says how to import all four:
+  tapetrail generate --sessions 10000 -o fleet
+  tapetrail --config fleet/tapetrail.toml import --stream webhooks fleet/webhooks.ndjson.zst
+  tapetrail generate --score fleet/truth.ndjson
+
+A load for a consumer:
+  tapetrail generate -b localhost:9092 --start 5d --rate 5000 --sessions 1000000";
+
 /// Make a synthetic fleet with planted faults, and the truth about them
 ///
 /// Writes the API calls, webhooks, storage events and session records of as many recordings as you like, in
@@ -31,16 +40,8 @@ pub(super) use score::score_table;
 /// clocks differ, callbacks get lost, numbers come as text, some messages are broken. Beside them
 /// `truth.ndjson` says what must be found and what must not (schemas/truth.v1.json). The same options give
 /// the same bytes, today and tomorrow.
-///
-/// A fleet as files, and how well it is seen through; the first command says how to import all four:
-///   tapetrail generate --sessions 10000 -o fleet
-///   tapetrail --config fleet/tapetrail.toml import --stream webhooks fleet/webhooks.ndjson.zst
-///   tapetrail generate --score fleet/truth.ndjson
-///
-/// A load for a consumer:
-///   tapetrail generate -b localhost:9092 --start 5d --rate 5000 --sessions 1000000
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = EXAMPLES)]
 pub struct GenerateArgs {
     /// Recordings that somebody asked for
     #[arg(long, value_name = "N", help_heading = "What to make", default_value_t = Settings::default().sessions, value_parser = clap::value_parser!(u32).range(i64::from(SESSIONS_MIN)..))]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
 
-use crate::command::output::{EngineArgs, OutputArgs, program_name, quoted};
+use crate::command::output::{EngineArgs, OutputArgs, counted, program_name, quoted};
 use crate::command::{Context, Outcome};
 use crate::detection::library::Library;
 use crate::detection::run::{self as detections, RunOptions};
+use crate::engine::Engine;
 use crate::generate::{Found, Mistake, Score, Scoring, Truth};
 use crate::source::file;
 
@@ -49,6 +50,7 @@ pub(super) async fn run(
         }
     }
     tell_sums(&truth, &scoring);
+    tell_unchecked(&engine, &scoring).await?;
     Ok(match scoring.is_perfect() {
         true => Outcome::Clean,
         false => Outcome::Found,
@@ -214,10 +216,26 @@ fn tell_sums(truth: &Truth, scoring: &Scoring) {
         whole => (right as f64 / whole as f64 * 1_000.0).floor() / 1_000.0,
     };
     eprintln!(
-        "\nrecall {:.3}, precision {:.3}: {planted} planted, {found} found, {right} right; {} near-misses; {} mistakes",
+        "\nrecall {:.3}, precision {:.3}: {planted} planted, {found} found, {right} right; {} near-misses; {}",
         share(planted),
         share(found),
         truth.near_misses.len(),
-        scoring.mistakes.len()
+        counted(scoring.mistakes.len() as u64, "mistake")
     );
+}
+
+/// Says why bad signatures were missed where none was ever checked: what a callback was signed with is not in the lake.
+async fn tell_unchecked(engine: &Engine, scoring: &Scoring) -> Result<()> {
+    let is_bad_signature = |mistake: &Mistake| mistake.variant.as_deref() == Some("bad_signature");
+    if !scoring.mistakes.iter().any(is_bad_signature) {
+        return Ok(());
+    }
+    let checked = "SELECT 1 FROM webhooks WHERE signature IN ('valid', 'invalid') LIMIT 1";
+    let checked = engine.run(checked, &[]).await?;
+    if checked.iter().all(|rows| rows.num_rows() == 0) {
+        eprintln!(
+            "hint: no signature was checked; the webhooks have to be imported with the fleet's TAPETRAIL_WEBHOOK_SECRETS, which `generate` prints"
+        );
+    }
+    Ok(())
 }

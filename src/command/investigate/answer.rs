@@ -65,7 +65,11 @@ pub(super) fn next_steps(case: &Case) -> Vec<String> {
     if steps.is_empty() && (any("wrong_place") || any("wrong_bucket")) {
         steps.push("Look where the files are, and correct the customer's record.".to_string());
     }
-    if !case.not_judged.is_empty() {
+    if !case.not_judged.is_empty() && case.is_past {
+        steps.push(
+            "Ask without --as-of: what could not be judged then may be known by now.".to_string(),
+        );
+    } else if !case.not_judged.is_empty() {
         steps.push("Ask again when the streams have passed the times named above, or have the buckets named there send their events: until then what is not judged stays open.".to_string());
     }
     if steps.is_empty() && any("in_backup") {
@@ -78,10 +82,13 @@ pub(super) fn next_steps(case: &Case) -> Vec<String> {
         steps.push("Look into the bucket itself, and see that it sends its events.".to_string());
     }
     if steps.is_empty() && case.starts.is_empty() && case.sessions.is_empty() {
-        steps.extend(
-            far(case)
-                .map(|nearest| format!("Ask about the nearest event: --at {}.", rfc3339(nearest))),
-        );
+        steps.extend(far(case).map(|nearest| {
+            let as_of = as_of(case);
+            format!(
+                "Ask about the nearest event: --at {}{as_of}.",
+                rfc3339(nearest)
+            )
+        }));
     }
     if steps.is_empty() && (any("unknown") || states.is_empty()) {
         steps.push("Ask for the calls, callbacks and bucket events of that time: what is in the lake does not tell the whole story.".to_string());
@@ -90,6 +97,15 @@ pub(super) fn next_steps(case: &Case) -> Vec<String> {
         steps.push("None: what is known fits together.".to_string());
     }
     steps
+}
+
+/// Returns the option that keeps a further question at the state of the lake that was asked about; nothing where that
+/// is the newest.
+pub(super) fn as_of(case: &Case) -> String {
+    match case.is_past {
+        true => format!(" --as-of {}", case.table_versions),
+        false => String::new(),
+    }
 }
 
 /// Returns an instant as `2026-11-22 10:00:00 UTC`.

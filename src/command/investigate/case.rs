@@ -38,6 +38,10 @@ pub struct Case {
     pub(super) coverage: Vec<Row>,
     /// What the headers of the detections that found something advise, in the order of the findings.
     pub(super) responses: Vec<String>,
+    /// The versions of the tables that all of it was read from, in the form of `--as-of`.
+    pub(super) table_versions: String,
+    /// The lake was looked at as it was at an earlier time.
+    pub(super) is_past: bool,
 }
 
 impl Case {
@@ -66,6 +70,8 @@ impl Case {
             timeline: Vec::new(),
             coverage: Vec::new(),
             responses: Vec::new(),
+            table_versions: engine.table_versions().to_string(),
+            is_past: false,
         };
         case.fill(&small, library, overrides).await?;
         Ok(case)

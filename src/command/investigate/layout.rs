@@ -56,6 +56,7 @@ pub(super) fn sections(case: &Case) -> Vec<Section> {
         timeline(case),
         section("Evidence", evidence(case)),
         section("What the streams know", coverage(case)),
+        section("Read from", read_from(case)),
     ];
     sections.retain(|section| !section.blocks.is_empty());
     sections
@@ -84,8 +85,14 @@ fn about(case: &Case) -> Vec<Block> {
     let mut blocks = vec![Block::Text(parts.join(", "))];
     let elsewhere = subject.sids.len().saturating_sub(case.sessions.len());
     if elsewhere > 0 {
+        let lie = if elsewhere == 1 {
+            "session of this channel lies"
+        } else {
+            "sessions of this channel lie"
+        };
+        let as_of = answer::as_of(case);
         blocks.push(Block::Text(format!(
-            "{elsewhere} more of this channel's sessions lie over an hour away: --cname NAME --at TIME shows them."
+            "{elsewhere} more {lie} over an hour away: --cname NAME --at TIME{as_of} shows what happened then."
         )));
     }
     blocks
@@ -321,6 +328,14 @@ fn coverage(case: &Case) -> Vec<Block> {
         .filter_map(|row| field(row, "says"))
         .map(|says| Block::Text(says.to_string()))
         .collect()
+}
+
+/// Cites the state of the lake, so that anybody can ask for the same answer.
+fn read_from(case: &Case) -> Vec<Block> {
+    vec![Block::Text(format!(
+        "--as-of {} gives the same answer again, whatever has come since.",
+        case.table_versions
+    ))]
 }
 
 /// Returns an instant as `2026-11-22 10:00:00.123`.

@@ -110,6 +110,7 @@ fn about(case: &Case) -> Value {
         "sid": case.subject.sid,
         "verdict": answer::verdict(case),
         "next_steps": answer::next_steps(case),
+        "table_versions": case.table_versions,
     })
 }
 

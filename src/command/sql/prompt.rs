@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -16,13 +16,18 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Editor, Helper};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::typing::{COMMANDS, Names, is_complete, place, short};
+use super::computed::Computed;
+use super::typing::{COMMANDS, Names, is_complete, place};
 use super::{Context, SqlArgs};
 use crate::detection::library::Library;
 use crate::engine::{Engine, Params, Statement};
+use crate::render::{terminal_width, wrapped};
 
 /// Lines that the history keeps.
 const HISTORY: usize = 5_000;
+
+/// Columns of a terminal that does not say how many it has.
+const WIDTH_DEFAULT: usize = 80;
 
 /// What a line asks for beside rows.
 enum Next {
@@ -32,19 +37,21 @@ enum Next {
 
 /// A person at a terminal.
 struct Prompt<'p> {
-    engine: &'p Arc<Engine>,
+    engine: Arc<Engine>,
     library: &'p Library,
     args: &'p SqlArgs,
     context: &'p Context,
+    computed: Computed,
     is_timed: bool,
 }
 
 /// Reads and runs what is typed until the person leaves.
 pub(super) async fn run(
-    engine: &Arc<Engine>,
+    engine: Arc<Engine>,
     library: &Library,
     args: &SqlArgs,
     context: &Context,
+    computed: Computed,
 ) -> Result<()> {
     // From here on Ctrl-C cancels, and does not end the program.
     let _ = interrupts()?;
@@ -55,7 +62,7 @@ pub(super) async fn run(
         .auto_add_history(true)
         .build();
     let mut editor: Editor<Typing, FileHistory> = Editor::with_config(settings)?;
-    editor.set_helper(Some(Typing(names(engine, library).await?)));
+    editor.set_helper(Some(Typing(names(&engine, library).await?)));
     let history = history_file();
     if let Some(file) = &history {
         // There is none the first time.
@@ -66,6 +73,7 @@ pub(super) async fn run(
         library,
         args,
         context,
+        computed,
         is_timed: args.timing,
     };
     eprintln!(
@@ -112,7 +120,7 @@ impl Prompt<'_> {
             }
         };
         if let Err(error) = outcome {
-            let error = short(&format!("{error:#}"));
+            let error = format!("{error:#}");
             eprintln!("error: {error}");
             if let Some(place) = place(line, &error) {
                 eprintln!("{place}");
@@ -151,7 +159,7 @@ impl Prompt<'_> {
                 Ok(())
             }
             Some(word) if word.starts_with('\\') => {
-                anyhow::bail!("there is no command `{word}`; \\? shows what there is")
+                bail!("there is no command `{word}`; \\? shows what there is")
             }
             Some(_) => {
                 for statement in &Statement::parse_all(line)? {
@@ -162,8 +170,9 @@ impl Prompt<'_> {
         }
     }
 
-    async fn statement(&self, statement: &Statement, params: &Params) -> Result<()> {
+    async fn statement(&mut self, statement: &Statement, params: &Params) -> Result<()> {
         let start = self.context.clock.instant();
+        self.computed.prepare(&self.engine, statement).await?;
         let stream = self.engine.execute_apart(statement, params).await?;
         self.args.output.print_stream(stream).await?;
         if self.is_timed {
@@ -174,7 +183,7 @@ impl Prompt<'_> {
     }
 
     /// Runs a query by its name.
-    async fn query(&self, words: Vec<&str>) -> Result<()> {
+    async fn query(&mut self, words: Vec<&str>) -> Result<()> {
         let Some((name, params)) = words.split_first() else {
             return self
                 .args
@@ -182,14 +191,17 @@ impl Prompt<'_> {
                 .print(&self.library.investigations_catalog()?);
         };
         let query = self.library.investigation(name.trim_end_matches(';'))?;
-        let params: Vec<String> = params.iter().map(|word| word.to_string()).collect();
-        self.statement(&query.statement, &query.params(&params)?)
-            .await
+        let words: Vec<String> = params.iter().map(|word| word.to_string()).collect();
+        let params = query.params(&words).map_err(|error| {
+            // Here there are no flags.
+            anyhow!(format!("{error:#}").replace("--param", &format!("\\query {name} PARAM=VALUE")))
+        })?;
+        self.statement(&query.statement, &params).await
     }
 
     /// Lists tables and views, each with its title.
     async fn list(&self, kind: Option<&str>) -> Result<()> {
-        let catalog = Catalog::of(self.engine).await?;
+        let catalog = Catalog::of(&self.engine).await?;
         let mut rows: Vec<[String; 3]> = Vec::new();
         for column in &catalog.columns {
             let is_new = rows.last().is_none_or(|row| row[0] != column.relation);
@@ -208,14 +220,13 @@ impl Prompt<'_> {
         let query = self.library.query(&format!("views/{relation}"));
         match query.and_then(|query| query.header.as_ref()) {
             Some(header) => header.title.clone(),
-            None if relation.starts_with("log_") => "Everything that was received".to_string(),
-            None => String::new(),
+            None => of_no_file(relation).to_string(),
         }
     }
 
     /// Shows the columns of a table or view.
     async fn describe(&self, name: &str) -> Result<()> {
-        let catalog = Catalog::of(self.engine).await?;
+        let catalog = Catalog::of(&self.engine).await?;
         let header =
             (self.library.query(&format!("views/{name}"))).and_then(|query| query.header.as_ref());
         let mut rows: Vec<[String; 3]> = Vec::new();
@@ -229,10 +240,16 @@ impl Prompt<'_> {
             rows.push([column.name, column.data_type, doc]);
         }
         if rows.is_empty() {
-            anyhow::bail!("there is no table or view `{name}`; \\d lists them");
+            bail!("there is no table or view `{name}`; \\d lists them");
         }
-        if let Some(header) = header {
-            eprintln!("{}. {}", header.title, header.description.trim());
+        let about = match header {
+            Some(header) => format!("{}. {}", header.title, header.description),
+            None => self.title(name),
+        };
+        let words: Vec<&str> = about.split_whitespace().collect();
+        let width = terminal_width().unwrap_or(WIDTH_DEFAULT);
+        for line in wrapped(&words.join(" "), width) {
+            eprintln!("{line}");
         }
         self.args
             .output
@@ -243,6 +260,19 @@ impl Prompt<'_> {
 /// What Ctrl-C sends while a statement runs; while a line is typed it is a key.
 fn interrupts() -> Result<Signal> {
     signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")
+}
+
+/// Says what a relation shows that no file of `queries/` makes.
+fn of_no_file(relation: &str) -> &'static str {
+    match relation {
+        "findings" => {
+            "What the detections find, as `detect` prints it; computed when first asked for"
+        }
+        "not_judged" => "What no verdict is possible about, and why; computed when first asked for",
+        "detections" => "What there is to find",
+        relation if relation.starts_with("log_") => "Everything that was received",
+        _ => "",
+    }
 }
 
 /// Where what was typed is kept: `TAPETRAIL_HISTORY` (empty: nowhere), else a file in the home directory.

@@ -179,17 +179,6 @@ pub(super) fn place(sql: &str, error: &str) -> Option<String> {
     Some(format!("{margin}{text}\n{}^", " ".repeat(width)))
 }
 
-/// Shortens an error that lists every column there is; `\d` lists them better.
-pub(super) fn short(error: &str) -> String {
-    match error.split_once(". Valid fields are ") {
-        None => error.to_string(),
-        Some((head, fields)) => {
-            let place = fields.rfind(" (line ").map_or("", |at| &fields[at..]);
-            format!("{head}; \\d NAME lists the columns{place}")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,14 +252,6 @@ mod tests {
         check("\\t|", &["\\timing"]);
         check("\\query f|", &["files_of_session"]);
         check("WHERE coun|", &["count"]);
-    }
-
-    #[test]
-    fn an_error_does_not_list_all_columns() {
-        let error = "No field named nn. Valid fields are a.b, a.c. (line 2, column 7)";
-        let expected = "No field named nn; \\d NAME lists the columns (line 2, column 7)";
-        assert_eq!(short(error), expected);
-        assert_eq!(short("no memory"), "no memory");
     }
 
     #[test]

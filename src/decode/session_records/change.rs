@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::record::text;
 use crate::decode::identity::derive_event_id;
 use crate::event::{Micros, SkipReason};
 
@@ -22,6 +23,8 @@ pub(super) struct Change {
     pub kind: ChangeKind,
     /// `db.schema.table` as far as known.
     pub table: Option<String>,
+    /// The primary key, where the message names its columns.
+    pub key: Option<String>,
     /// When the database committed it.
     pub committed_at: Option<Micros>,
     /// Where in the database's log it stands; none where the message does not say.
@@ -64,6 +67,12 @@ impl ChangeKind {
 /// Debezium's operations on no single row: truncate, and a message written into the log.
 pub(super) fn is_control_op(op: &str) -> bool {
     matches!(op, "t" | "m")
+}
+
+/// Joins the values of a primary key's columns.
+pub(super) fn joined_key<'v>(values: impl IntoIterator<Item = &'v Value>) -> Option<String> {
+    let values: Vec<_> = values.into_iter().filter_map(text).collect();
+    (!values.is_empty()).then(|| values.join("/"))
 }
 
 /// Columns that start so are what a connector says about the change, and no part of the row's content.

@@ -3,13 +3,15 @@
 use serde::Deserialize;
 
 use super::change::{Change, ChangeKind, Found, Row, is_control_op, table_name};
-use super::{Format, Head, read};
+use super::{Format, Head, extended_json, read};
 use crate::decode::raw::Raw;
 use crate::decode::scalar::Text;
 use crate::decode::time::Instant;
 use crate::event::{Reject, RejectCode, SkipReason};
 
 pub(super) const FORMAT: Format = Format {
+    name: "Debezium",
+    known_by: "`op`, and `source`, `before` or `after`",
     recognize: |head| {
         head.op.as_deref().is_some()
             && (head.source.object().is_some() || head.before.is_there() || head.after.is_there())
@@ -88,6 +90,7 @@ fn decode(_text: &str, head: &Head<'_>) -> Result<Found, Reject> {
     Ok(Found::Change(Change {
         row,
         kind,
+        key: None,
         table: table_name([source.db.as_deref(), source.schema.as_deref(), table]),
         committed_at: source.ts_ms.micros().filter(|at| *at > 0),
         position: position(&source),
@@ -101,7 +104,8 @@ fn row(image: Raw<'_>) -> Result<Option<Row>, Reject> {
     };
     if json.starts_with('"') {
         let text: String = read(json)?;
-        return read(&text).map(Some);
+        let row: Row = read(&text)?;
+        return Ok(Some(extended_json::plain_row(row)));
     }
     if !json.starts_with('{') {
         return Err(Reject::new(

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::change::Row;
-use super::mapping::{FIELD_COUNT, Field, is_known};
+use super::mapping::{Column, FIELD_COUNT, Field, is_known};
 
 /// Lower case without `_` and `-`, so that `recording_sid`, `recordingSid` and `RecordingSid` are one name.
 /// Names of one field stand in order of preference: what says "recording" before what may be about a user.
@@ -90,8 +90,8 @@ const SESSION_ID: &str = "sessionid";
 const NAME_LEN_MAX: usize = 24;
 
 /// Finds the fields among the columns of a row; of several names for one the preferred with a known value.
-pub(super) fn find(row: &Row) -> [Option<Cow<'_, Value>>; FIELD_COUNT] {
-    let mut found: [Option<(usize, &Value)>; FIELD_COUNT] = [None; FIELD_COUNT];
+pub(super) fn find(row: &Row) -> [Option<Column<'_>>; FIELD_COUNT] {
+    let mut found: [Option<(usize, &str, &Value)>; FIELD_COUNT] = [None; FIELD_COUNT];
     for (column, value) in row {
         let mut buffer = [0; NAME_LEN_MAX];
         let Some(name) = plain_name(column, &mut buffer) else {
@@ -108,11 +108,16 @@ pub(super) fn find(row: &Row) -> [Option<Cow<'_, Value>>; FIELD_COUNT] {
             continue;
         }
         let best = &mut found[field as usize];
-        if best.is_none_or(|(best_rank, _)| rank < best_rank) {
-            *best = Some((rank, value));
+        if best.is_none_or(|(best_rank, ..)| rank < best_rank) {
+            *best = Some((rank, column.as_str(), value));
         }
     }
-    found.map(|best| best.map(|(_, value)| Cow::Borrowed(value)))
+    found.map(|best| {
+        best.map(|(_, path, value)| Column {
+            path,
+            value: Cow::Borrowed(value),
+        })
+    })
 }
 
 /// Writes the name without case, `_` and `-` into `buffer`; none where it is too long to be one of ours.
@@ -136,7 +141,8 @@ mod tests {
 
     fn found(row: Value, field: Field) -> Option<Value> {
         let row = row.as_object().expect("written as an object");
-        find(row)[field as usize].as_deref().cloned()
+        let column = find(row)[field as usize].clone();
+        column.map(|column| column.value.into_owned())
     }
 
     #[test]

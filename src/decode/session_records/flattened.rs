@@ -9,6 +9,8 @@ use super::{Format, Head, read};
 use crate::event::{Reject, RejectCode, SkipReason};
 
 pub(super) const FORMAT: Format = Format {
+    name: "flattened Debezium",
+    known_by: "`__op`, `__deleted` or `__source_ts_ms`",
     recognize: |head| {
         head.flat_op.is_there() || head.flat_deleted.is_there() || head.flat_source_ts_ms.is_there()
     },
@@ -43,6 +45,7 @@ fn decode(json: &str, _head: &Head<'_>) -> Result<Found, Reject> {
     let pos = text_of(&row, &["__source_pos", "__pos"]);
     Ok(Found::Change(Change {
         kind,
+        key: None,
         table: table_name([database.as_deref(), schema.as_deref(), table.as_deref()]),
         committed_at: row.get("__source_ts_ms").and_then(instant),
         position: text_of(&row, &["__source_lsn", "__lsn"])

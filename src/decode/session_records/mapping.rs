@@ -32,7 +32,7 @@ pub(super) enum Field {
 pub(super) const FIELD_COUNT: usize = Mapping::FIELDS.len();
 
 /// What PostgreSQL's connector writes for a long column that did not change: unknown, not a value.
-const UNAVAILABLE: &str = "__debezium_unavailable_value";
+pub(super) const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
 const NO_MAPPING: &str = "this row names neither a session (`sid`) nor a channel (`cname`) with a vendor, bucket or url, \
     and no configured mapping fits its table; add `[[session_records.mappings]]` with `table = \"schema.table\"` and, \
@@ -40,16 +40,22 @@ const NO_MAPPING: &str = "this row names neither a session (`sid`) nor a channel
 
 /// The values found in a row, one a field, and how to read them.
 pub(super) struct Fields<'r> {
-    values: [Option<Cow<'r, Value>>; FIELD_COUNT],
+    values: [Option<Column<'r>>; FIELD_COUNT],
     mapping: Option<&'r Mapping>,
+}
+
+/// A value that tells something, and where it was found.
+#[derive(Clone)]
+pub(super) struct Column<'r> {
+    /// Column, or a path from it on.
+    pub path: &'r str,
+    pub value: Cow<'r, Value>,
 }
 
 impl<'r> Fields<'r> {
     /// Finds the fields by the first mapping that fits; a mapping without `fields` takes the usual columns.
     pub fn choose(change: &'r Change, mappings: &'r [Mapping]) -> Result<Fields<'r>, Reject> {
-        let mapping = mappings
-            .iter()
-            .find(|mapping| fits(mapping, change.table.as_deref()));
+        let mapping = place(change, mappings).map(|place| &mappings[place]);
         if let Some(mapping) = mapping.filter(|mapping| !mapping.fields.is_empty()) {
             return Ok(Fields {
                 values: by_paths(&change.row, mapping),
@@ -69,7 +75,17 @@ impl<'r> Fields<'r> {
     }
 
     pub fn value(&self, field: Field) -> Option<&Value> {
-        self.values[field as usize].as_deref()
+        self.column(field).map(|column| &*column.value)
+    }
+
+    pub fn column(&self, field: Field) -> Option<&Column<'r>> {
+        self.values[field as usize].as_ref()
+    }
+
+    /// The configured mapping, if it says where the fields are.
+    pub fn paths(&self) -> Option<&'r BTreeMap<String, String>> {
+        let fields = &self.mapping?.fields;
+        (!fields.is_empty()).then_some(fields)
     }
 
     pub fn text(&self, field: Field) -> Option<String> {
@@ -93,6 +109,12 @@ impl<'r> Fields<'r> {
         has(Field::Sid)
             || (has(Field::Cname) && (has(Field::Vendor) || has(Field::Bucket) || has(Field::Url)))
     }
+}
+
+/// Returns the place of the mapping that counts for a change: the first whose table fits.
+pub(super) fn place(change: &Change, mappings: &[Mapping]) -> Option<usize> {
+    let table = change.table.as_deref();
+    mappings.iter().position(|mapping| fits(mapping, table))
 }
 
 /// Says whether a value tells anything.
@@ -122,18 +144,22 @@ fn fits(mapping: &Mapping, table: Option<&str>) -> bool {
     })
 }
 
-fn by_paths<'r>(row: &'r Row, mapping: &Mapping) -> [Option<Cow<'r, Value>>; FIELD_COUNT] {
+fn by_paths<'r>(row: &'r Row, mapping: &'r Mapping) -> [Option<Column<'r>>; FIELD_COUNT] {
     Mapping::FIELDS.map(|name| {
-        mapping
-            .fields
-            .get(name)?
-            .split('|')
-            .find_map(|path| look_into(row, path.trim()).filter(|value| is_known(value)))
+        alternatives(mapping.fields.get(name)?).find_map(|path| {
+            let value = look_into(row, path).filter(|value| is_known(value))?;
+            Some(Column { path, value })
+        })
     })
 }
 
+/// Returns the paths that are to be tried for a field, in order.
+pub(super) fn alternatives(paths: &str) -> impl Iterator<Item = &str> {
+    paths.split('|').map(str::trim)
+}
+
 /// Follows a path of columns and members; a text on the way is taken for JSON, as databases store it.
-fn look_into<'r>(row: &'r Row, path: &str) -> Option<Cow<'r, Value>> {
+pub(super) fn look_into<'r>(row: &'r Row, path: &str) -> Option<Cow<'r, Value>> {
     if let Some(value) = row.get(path) {
         return Some(Cow::Borrowed(value));
     }

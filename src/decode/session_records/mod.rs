@@ -3,12 +3,16 @@
 //! A format finds the changed row in its envelope; a mapping then finds the fields of a session record in the
 //! row. The next envelope is one file and one line in [`FORMATS`].
 
+mod canal;
 mod change;
 mod debezium;
 mod default_columns;
+mod explain;
+mod extended_json;
 mod flattened;
 mod location;
 mod mapping;
+mod maxwell;
 mod plain;
 mod record;
 mod row_key;
@@ -23,10 +27,14 @@ use super::{DecodeContext, Decoded, Emit};
 use crate::event::{Reject, RejectCode, SkipReason};
 use crate::table::rows::{Event, EventRow};
 use change::{Change, Found};
+pub use explain::{Explained, explain, refused};
 use mapping::Fields;
 
 /// How one kind of producer wraps a row.
 struct Format {
+    name: &'static str,
+    /// The members that it is recognized by, for people.
+    known_by: &'static str,
     /// Says by the top level of a message whether it has this format.
     recognize: fn(&Head<'_>) -> bool,
     /// Finds the changed rows in a message that [`Format::recognize`] took.
@@ -34,7 +42,13 @@ struct Format {
 }
 
 /// Every format, the most telling first: a plain row can be any object.
-const FORMATS: [Format; 3] = [debezium::FORMAT, flattened::FORMAT, plain::FORMAT];
+static FORMATS: [Format; 5] = [
+    debezium::FORMAT,
+    flattened::FORMAT,
+    maxwell::FORMAT,
+    canal::FORMAT,
+    plain::FORMAT,
+];
 
 /// The members that tell formats and wrappers apart, read once.
 #[derive(Debug, Default, Deserialize)]
@@ -56,6 +70,20 @@ struct Head<'a> {
     flat_deleted: Raw<'a>,
     #[serde(borrow, rename = "__source_ts_ms")]
     flat_source_ts_ms: Raw<'a>,
+    /// Maxwell and Canal.
+    #[serde(borrow)]
+    database: Text<'a>,
+    #[serde(borrow)]
+    table: Text<'a>,
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    data: Raw<'a>,
+    /// Canal.
+    #[serde(borrow)]
+    old: Raw<'a>,
+    #[serde(borrow, rename = "isDdl")]
+    is_ddl: Raw<'a>,
     /// Kafka Connect: `{schema, payload}`.
     #[serde(borrow)]
     schema: Raw<'a>,
@@ -63,33 +91,72 @@ struct Head<'a> {
     payload: Raw<'a>,
 }
 
+/// Takes a change of a row, the format it came in, and the payload that is kept of it.
+type OnChange<'c> =
+    dyn FnMut(&Change, &'static Format, &str, &mut Emit<'_>) -> Result<(), Reject> + 'c;
+
 /// Hands the changes of one message to `emit`.
 pub fn decode(text: &str, context: &DecodeContext<'_>, emit: &mut Emit<'_>) -> Result<(), Reject> {
-    super::each_element(text, text, emit, |text, payload, emit| {
-        open(text, payload, context, emit)
+    find(text, emit, &mut |change, _, payload, emit| {
+        emit_change(change, payload, context, emit)
     })
+}
+
+/// Finds the changes of one message. What is none is emitted.
+fn find(text: &str, emit: &mut Emit<'_>, on_change: &mut OnChange<'_>) -> Result<(), Reject> {
+    let inner = in_text(text)?;
+    let rows = inner.as_deref().unwrap_or(text);
+    super::each_element(rows, text, emit, |text, payload, emit| {
+        open(text, payload, emit, on_change)
+    })
+}
+
+/// Returns the row that a text holds, as an outbox keeps it; none for anything else.
+fn in_text(json: &str) -> Result<Option<String>, Reject> {
+    if !json.trim_ascii_start().starts_with('"') {
+        return Ok(None);
+    }
+    let text: String = read(json)?;
+    Ok(text
+        .trim_ascii_start()
+        .starts_with(['{', '['])
+        .then_some(text))
 }
 
 /// Reads one object. `Err` means that nothing was emitted.
 fn open(
     text: &str,
     payload: &str,
-    context: &DecodeContext<'_>,
     emit: &mut Emit<'_>,
+    on_change: &mut OnChange<'_>,
 ) -> Result<(), Reject> {
     let head: Head<'_> = read(text)?;
     if let (true, Some(inner)) = (head.schema.is_there(), head.payload.json()) {
-        return match inner {
-            "null" => {
+        return match inner.as_bytes().first() {
+            Some(b'n') => {
                 emit_skipped(SkipReason::Tombstone, payload, emit);
                 Ok(())
             }
-            inner if inner.starts_with('{') => open(inner, payload, context, emit),
-            _ => Err(Reject::new(
-                RejectCode::NotAnObject,
-                "`payload` must be an object",
-            )),
+            Some(b'{') => open(inner, payload, emit, on_change),
+            _ => match in_text(inner)? {
+                Some(inner) => open(&inner, payload, emit, on_change),
+                None => Err(Reject::new(
+                    RejectCode::NotAnObject,
+                    "`payload` must be an object",
+                )),
+            },
         };
+    }
+    if let Some(messages) = canal::rows_apart(text, &head)? {
+        for message in messages {
+            if let Err(reject) = open(&message, &message, emit, on_change) {
+                emit(Decoded::Rejected {
+                    reject,
+                    payload: Some(Cow::Borrowed(&message)),
+                });
+            }
+        }
+        return Ok(());
     }
     let format = FORMATS
         .iter()
@@ -97,7 +164,7 @@ fn open(
         .expect("the plain format takes any object");
     match (format.decode)(text, &head)? {
         Found::Nothing(reason) => emit_skipped(reason, payload, emit),
-        Found::Change(change) => emit_change(&change, payload, context, emit)?,
+        Found::Change(change) => on_change(&change, format, payload, emit)?,
     }
     Ok(())
 }
@@ -109,7 +176,7 @@ fn emit_change(
     emit: &mut Emit<'_>,
 ) -> Result<(), Reject> {
     let fields = Fields::choose(change, context.mappings)?;
-    let row_key = row_key::read(context.key, &change.row);
+    let row_key = row_key::read(context.key, change);
     let row = record::row(change, &fields, row_key.as_deref());
     let occurred_at = change
         .committed_at

@@ -6,6 +6,8 @@ use super::{Format, Head, read};
 use crate::event::{Reject, SkipReason};
 
 pub(super) const FORMAT: Format = Format {
+    name: "plain row",
+    known_by: "none of the envelopes",
     recognize: |_| true,
     decode,
 };
@@ -19,6 +21,7 @@ fn decode(json: &str, _head: &Head<'_>) -> Result<Found, Reject> {
         row,
         kind: ChangeKind::Update,
         table: None,
+        key: None,
         committed_at: None,
         position: None,
     }))

@@ -24,7 +24,7 @@ pub(super) fn row<'c>(
     let url = fields
         .text(Field::Url)
         .map(|url| location::without_secrets(&url));
-    let vendor = vendor_number(fields, url.as_deref());
+    let vendor = vendor_of(fields, url.as_deref()).map(|(vendor, _)| vendor);
     let prefix = match fields.value(Field::Prefix) {
         Some(value) => prefix(value),
         None => url
@@ -79,19 +79,35 @@ pub(super) fn instant(value: &Value) -> Option<Micros> {
     }
 }
 
+/// Where a vendor's number comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VendorFrom {
+    /// `vendors` of the mapping.
+    Configured,
+    Number,
+    /// Slug, scheme or name.
+    Name,
+    /// `hosts` of the mapping.
+    ConfiguredHost,
+    Url,
+}
+
 /// Reads the vendor as configured, as Agora's number, by name; else infers it from the URL.
-fn vendor_number(fields: &Fields<'_>, url: Option<&str>) -> Option<i32> {
+pub(super) fn vendor_of(fields: &Fields<'_>, url: Option<&str>) -> Option<(i32, VendorFrom)> {
     let written = fields.text(Field::Vendor).and_then(|written| {
-        fields
-            .configured_vendor(&written)
-            .or_else(|| integer(&written).and_then(|number| i32::try_from(number).ok()))
-            .or_else(|| vendor::from_text(&written))
+        let number = || i32::try_from(integer(&written)?).ok();
+        let configured = fields.configured_vendor(&written);
+        configured
+            .map(|vendor| (vendor, VendorFrom::Configured))
+            .or_else(|| Some((number()?, VendorFrom::Number)))
+            .or_else(|| Some((vendor::from_text(&written)?, VendorFrom::Name)))
     });
     written.or_else(|| {
         let url = url?;
-        let host = vendor::host(url);
-        host.and_then(|host| fields.configured_host(&host))
-            .or_else(|| vendor::from_url(url))
+        let configured = vendor::host(url).and_then(|host| fields.configured_host(&host));
+        configured
+            .map(|vendor| (vendor, VendorFrom::ConfiguredHost))
+            .or_else(|| Some((vendor::from_url(url)?, VendorFrom::Url)))
     })
 }
 

@@ -2,18 +2,19 @@
 
 use serde_json::Value;
 
-use super::change::Row;
+use super::change::{Change, joined_key};
 use super::record::text;
 
-/// Reads the key from the message's key where that is an object, bare or in Kafka Connect's wrapper; else from
-/// the row's `id`. The values of a composite key are joined with `/`.
+/// Takes the key that the message itself names; else reads it from the message's key where that is an object, bare or
+/// in Kafka Connect's wrapper; else from the row's `id`. The values of a composite key are joined with `/`.
 ///
 /// A key that is no object may be anything, a channel's name for one: topics are free to be keyed by it.
-pub(super) fn read(key: Option<&str>, row: &Row) -> Option<String> {
-    key.and_then(of_message).or_else(|| {
+pub(super) fn read(key: Option<&str>, change: &Change) -> Option<String> {
+    let named = change.key.clone();
+    named.or_else(|| key.and_then(of_message)).or_else(|| {
         ["id", "_id", "Id", "ID"]
             .iter()
-            .find_map(|column| row.get(*column).and_then(text))
+            .find_map(|column| change.row.get(*column).and_then(text))
     })
 }
 
@@ -26,6 +27,10 @@ fn of_message(key: &str) -> Option<String> {
     {
         members = std::mem::take(payload);
     }
-    let values: Vec<_> = members.values().filter_map(text).collect();
-    (!values.is_empty()).then(|| values.join("/"))
+    // Maxwell: `{"database": .., "table": .., "pk.id": 7712}`.
+    let is_maxwell = members.keys().any(|column| column.starts_with("pk."));
+    let values = members
+        .iter()
+        .filter(|(column, _)| !is_maxwell || column.starts_with("pk."));
+    joined_key(values.map(|(_, value)| value))
 }

@@ -10,6 +10,8 @@ use crate::event::{Micros, Stream};
 use crate::table::session_records::SessionRecordRow;
 
 mod configured;
+mod explained;
+mod mysql;
 mod no_records;
 mod values;
 

@@ -30,7 +30,19 @@ pub(super) struct Head<'a> {
     pub event_name: Text<'a>,
     /// `s3:TestEvent`.
     #[serde(borrow, rename = "Event")]
+    test_event: Text<'a>,
+    /// Qiniu, and test messages that follow S3's.
+    #[serde(borrow)]
     pub event: Text<'a>,
+    /// Baidu BOS.
+    #[serde(borrow, rename = "eventOrigin")]
+    pub event_origin: Text<'a>,
+    /// Tencent COS.
+    #[serde(borrow)]
+    pub cos: Raw<'a>,
+    /// Google Cloud Storage through Pub/Sub.
+    #[serde(borrow)]
+    pub attributes: Object<Attributes<'a>>,
     /// The neutral form.
     #[serde(borrow)]
     pub kind: Text<'a>,
@@ -60,9 +72,19 @@ pub(super) struct Head<'a> {
     /// SNS and MNS over HTTP.
     #[serde(borrow, rename = "Message")]
     sns_message: Text<'a>,
-    /// SMN.
+    /// SMN writes a text here, Pub/Sub an object.
     #[serde(borrow)]
-    message: Text<'a>,
+    message: Raw<'a>,
+    /// SMN: as SNS writes `Type`.
+    #[serde(borrow, rename = "topic_urn")]
+    topic_urn: Text<'a>,
+    /// CloudEvents of whoever has no format of its own.
+    #[serde(borrow)]
+    specversion: Text<'a>,
+    #[serde(borrow)]
+    data: Raw<'a>,
+    #[serde(borrow)]
+    data_base64: Text<'a>,
     /// SQS as a Lambda function gets it.
     #[serde(borrow)]
     body: Text<'a>,
@@ -77,9 +99,19 @@ pub(super) struct Head<'a> {
     sns: Object<Sns<'a>>,
     /// Kafka Connect: `{schema, payload}`.
     #[serde(borrow)]
-    pub schema: Raw<'a>,
+    schema: Raw<'a>,
     #[serde(borrow)]
-    pub payload: Raw<'a>,
+    payload: Raw<'a>,
+}
+
+/// What tells an object's change from any other message of Pub/Sub.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Attributes<'a> {
+    #[serde(borrow, rename = "bucketId")]
+    pub bucket: Text<'a>,
+    #[serde(borrow, rename = "objectId")]
+    pub object: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,19 +126,24 @@ impl Head<'_> {
     pub fn skip_reason(&self) -> Option<SkipReason> {
         let is_test = |name: &Text<'_>| {
             name.as_deref()
-                .is_some_and(|name| name.ends_with(":TestEvent"))
+                .is_some_and(|name| name.ends_with("TestEvent"))
         };
         let is_validation = |name: &Text<'_>| {
             name.as_deref() == Some("Microsoft.EventGrid.SubscriptionValidationEvent")
         };
-        if is_test(&self.event)
+        if is_test(&self.test_event)
+            || is_test(&self.event)
             || is_test(&self.event_name)
             || is_validation(&self.event_type)
             || is_validation(&self.cloud_event_type)
         {
             return Some(SkipReason::TestMessage);
         }
-        match self.sns_type.as_deref() {
+        let kind_of_delivery = match self.topic_urn.0 {
+            Some(_) => &self.cloud_event_type,
+            None => &self.sns_type,
+        };
+        match kind_of_delivery.as_deref() {
             Some("SubscriptionConfirmation" | "UnsubscribeConfirmation") => {
                 Some(SkipReason::ControlMessage)
             }
@@ -122,12 +159,22 @@ impl Head<'_> {
                 &self.body,
                 &self.sqs_body,
                 &self.sns_message,
-                &self.message,
                 &self.mns_body,
+                &self.data_base64,
             ]
             .into_iter()
             .find_map(|text| text.as_deref())
         })
+    }
+
+    /// Returns the notification that this layer carries as JSON: an object, a list, or a text that holds one.
+    pub fn wrapped_json(&self) -> Option<&str> {
+        let connector = self.payload.json().filter(|_| self.schema.is_there());
+        let cloud_event = self.data.json().filter(|_| self.specversion.0.is_some());
+        let is_there = |json: &&str| *json != "null";
+        connector
+            .or(self.message.json().filter(is_there))
+            .or(cloud_event.filter(is_there))
     }
 
     /// Says whether `eventSource` is `name`, spaces around it aside.

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::decode::object_key;
+
 /// Decodes form encoding: `+` is a space, `%XX` a byte.
 pub(in crate::decode) fn form_decoded(key: Cow<'_, str>) -> Cow<'_, str> {
     if key.bytes().any(|byte| byte == b'+' || byte == b'%') {
@@ -17,6 +19,18 @@ pub(in crate::decode) fn form_decoded(key: Cow<'_, str>) -> Cow<'_, str> {
 /// Decodes percent encoding: `%XX` is a byte, `+` stays.
 pub(in crate::decode) fn percent_decoded(key: &str) -> Option<String> {
     decoded(key, false)
+}
+
+/// Takes a key as it is where nobody states whether it is encoded. Only one that names no recording until it is
+/// decoded is taken for an encoded one.
+pub(super) fn plain_or_decoded(written: Cow<'_, str>) -> Cow<'_, str> {
+    if !written.contains('%') || object_key::parse(&written).sid.is_some() {
+        return written;
+    }
+    match percent_decoded(&written) {
+        Some(decoded) if object_key::parse(&decoded).sid.is_some() => Cow::Owned(decoded),
+        _ => written,
+    }
 }
 
 /// Returns none where the bytes are no UTF-8: then the text was not encoded this way. A `%` without two

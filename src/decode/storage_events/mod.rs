@@ -1,21 +1,30 @@
 //! Notifications of object stores -> `storage_events` (`domain/storage-events.md`, design section 2).
 //!
 //! A message is recognized by what it holds, never by configuration. It is opened layer by layer: lists and
-//! wrappers (SQS, SNS, MNS, connectors) are opened here, until a single notification is left, which one of the
+//! wrappers (SQS, SNS, MNS, SMN, Pub/Sub, CloudEvents, connectors) are opened here, until a single notification is left, which one of the
 //! [`FORMATS`] reads. The next format is one file and one line in that list.
 
+mod azure;
+mod bos;
 mod ceph;
+mod cos;
+mod gcs;
+mod gcs_eventarc;
 mod head;
 pub(super) mod key_encoding;
 mod minio;
 mod neutral;
 mod object_event;
+mod obs;
+mod obs_eventgrid;
 mod oss;
 mod oss_eventbridge;
+mod qiniu;
 mod s3;
 mod s3_eventbridge;
 mod s3_record;
 mod wrapper;
+mod zos;
 
 use std::borrow::Cow;
 
@@ -25,6 +34,7 @@ use super::{DecodeContext, Decoded, Emit};
 use crate::event::{Reject, RejectCode, SkipReason};
 use head::{Head, Items};
 use object_event::Found;
+pub use wrapper::message_in_base64;
 
 /// How one provider writes one notification.
 struct Format {
@@ -35,13 +45,22 @@ struct Format {
 }
 
 /// Every format. No two recognize the same notification, so the order matters for speed only.
-const FORMATS: [Format; 7] = [
+const FORMATS: [Format; 16] = [
     s3::FORMAT,
     oss::FORMAT,
     minio::FORMAT,
+    cos::FORMAT,
+    azure::FORMAT,
+    gcs::FORMAT,
+    obs::FORMAT,
     s3_eventbridge::FORMAT,
     oss_eventbridge::FORMAT,
+    gcs_eventarc::FORMAT,
+    obs_eventgrid::FORMAT,
     ceph::FORMAT,
+    zos::FORMAT,
+    bos::FORMAT,
+    qiniu::FORMAT,
     neutral::FORMAT,
 ];
 
@@ -103,13 +122,6 @@ fn open_object(layer: Notification<'_>, emit: &mut Emit<'_>) -> Result<(), Rejec
         emit_skipped(reason, layer.payload, emit);
         return Ok(());
     }
-    if let Some(format) = FORMATS.iter().find(|format| (format.recognize)(&head)) {
-        match (format.decode)(layer)? {
-            Found::Event(event) => event.emit(layer.text, layer.payload, emit),
-            Found::Nothing(reason) => emit_skipped(reason, layer.payload, emit),
-        }
-        return Ok(());
-    }
     for (name, items) in [
         ("Records", &head.records),
         ("events", &head.events),
@@ -128,10 +140,17 @@ fn open_object(layer: Notification<'_>, emit: &mut Emit<'_>) -> Result<(), Rejec
             }
         }
     }
+    if let Some(format) = FORMATS.iter().find(|format| (format.recognize)(&head)) {
+        match (format.decode)(layer)? {
+            Found::Event(event) => event.emit(layer.text, layer.payload, emit),
+            Found::Nothing(reason) => emit_skipped(reason, layer.payload, emit),
+        }
+        return Ok(());
+    }
     if let Some(inner) = head.wrapped_text() {
         return open_text(layer, inner, emit);
     }
-    if let (true, Some(inner)) = (head.schema.is_there(), head.payload.json()) {
+    if let Some(inner) = head.wrapped_json() {
         if inner == "null" {
             emit_skipped(SkipReason::Tombstone, layer.payload, emit);
             return Ok(());

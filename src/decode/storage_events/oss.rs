@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::key_encoding::percent_decoded;
+use super::key_encoding::plain_or_decoded;
 use super::object_event::{Found, Kind, ObjectEvent, joined_id, region_code, required, trimmed};
 use super::{Format, Notification, read};
-use crate::decode::object_key;
 use crate::decode::scalar::{Long, Object, Text};
 use crate::decode::time::Instant;
 use crate::event::Reject;
@@ -89,7 +88,8 @@ impl<'a> OssRecord<'a> {
         let object = oss.object.0.unwrap_or_default();
         let name = Text(trimmed(bucket.name));
         let event_name = required(Text(trimmed(self.event_name)), "eventName")?;
-        let key = decoded_key(required(object.key, "oss.object.key")?);
+        // Whether it is encoded is stated nowhere.
+        let key = plain_or_decoded(required(object.key, "oss.object.key")?);
         let request_id = self.response.0.unwrap_or_default().request_id;
         Ok(ObjectEvent {
             provider: PROVIDER,
@@ -107,18 +107,6 @@ impl<'a> OssRecord<'a> {
             version: object.version.filled(),
             sequencer: None,
         })
-    }
-}
-
-/// Takes the key as it is. Whether it is encoded is stated nowhere, so only a key that names no recording
-/// until it is decoded is taken for an encoded one.
-fn decoded_key(written: Cow<'_, str>) -> Cow<'_, str> {
-    if !written.contains('%') || object_key::parse(&written).sid.is_some() {
-        return written;
-    }
-    match percent_decoded(&written) {
-        Some(decoded) if object_key::parse(&decoded).sid.is_some() => Cow::Owned(decoded),
-        _ => written,
     }
 }
 

@@ -41,8 +41,8 @@ fn decode(notification: Notification<'_>) -> Result<Found<'_>, Reject> {
     let event: CloudEvent<'_> = read(notification.text)?;
     let event_type = required(Text(trimmed(event.event_type)), "type")?;
     let event_name = event_type.strip_prefix("oss:").unwrap_or(&event_type);
-    // Replication between buckets and audit trails are about something else than a client's objects.
-    if event_name.starts_with("ObjectReplication:") || event_name.starts_with("ActionTrail:") {
+    // Buckets, bandwidth, audit trails, copies made by the store itself: nothing about a client's object.
+    if !event_name.starts_with("Object") || event_name.starts_with("ObjectReplication:") {
         return Ok(Found::Nothing(SkipReason::ControlMessage));
     }
     let mut record = event.data.0.unwrap_or_default();

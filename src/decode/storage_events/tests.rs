@@ -6,6 +6,7 @@ use crate::event::{Micros, Stream};
 use crate::table::rows::EventRow;
 use crate::table::storage_events::StorageEventRow;
 
+mod clouds;
 mod formats;
 mod keys;
 mod wrappers;
@@ -130,6 +131,8 @@ fn messages_that_mean_nothing_are_skipped() {
         r#"[{"id":"1","eventType":"Microsoft.EventGrid.SubscriptionValidationEvent","data":{"validationCode":"c"}}]"#,
         r#"{"id":"1","type":"Microsoft.EventGrid.SubscriptionValidationEvent"}"#,
         r#"{"Type":"Notification","Message":"{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\"}"}"#,
+        r#"{"Records":[{"eventSource":"OBS","eventName":"TestEvent"}]}"#,
+        r#"{"events":[{"eventSource":"acs:oss","eventName":"oss:TestEvent"}]}"#,
     ] {
         let skipped = Given::Skipped(SkipReason::TestMessage, message.to_string());
         assert_eq!(given(message), Ok(vec![skipped]), "{message}");
@@ -147,6 +150,7 @@ fn messages_that_mean_nothing_are_skipped() {
         r#"{"Type":"SubscriptionConfirmation","TopicArn":"t","Message":"You have chosen","SubscribeURL":"u"}"#,
         r#"{"source":"acs.oss","type":"oss:ObjectReplication:ObjectCreated","data":{}}"#,
         r#"{"source":"acs.oss","type":"oss:ActionTrail:ApiCall","data":{}}"#,
+        r#"{"source":"acs.oss","type":"oss:BucketCreated:PutBucket","data":{}}"#,
         r#"{"source":"aws.s3","detail-type":"AWS API Call via CloudTrail","detail":{}}"#,
     ] {
         let skipped = Given::Skipped(SkipReason::ControlMessage, message.to_string());
@@ -198,8 +202,18 @@ fn what_is_no_notification_says_why() {
             RejectCode::InvalidField,
         ),
         (
-            r#"{"kind":"storage#object","bucket":"b","name":"k"}"#,
-            RejectCode::UnknownShape,
+            r#"{"kind":"storage#object","bucket":"b"}"#,
+            RejectCode::MissingField,
+        ),
+        (r#"{"message":null}"#, RejectCode::UnknownShape),
+        (r#"{"message":"hello"}"#, RejectCode::UnknownShape),
+        (
+            r#"{"cos":{"cosBucket":{"name":"b"}},"event":{"eventName":"cos:ObjectCreated:Put"}}"#,
+            RejectCode::MissingField,
+        ),
+        (
+            r#"{"eventType":"Microsoft.Storage.BlobCreated","data":{}}"#,
+            RejectCode::MissingField,
         ),
     ] {
         assert_eq!(given(message), Err(code), "{message}");
@@ -264,6 +278,29 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         "data",
         "s3",
         "oss",
+        "cos",
+        "cosObject",
+        "cosBucket",
+        "obs",
+        "OBS",
+        "HC.OBS.DWR",
+        "attributes",
+        "bucketId",
+        "objectId",
+        "eventType",
+        "OBJECT_DELETE",
+        "Microsoft.Storage.BlobCreated",
+        "/containers/c/blobs/k",
+        "storage#object",
+        "google.cloud.storage.object.v1.deleted",
+        "specversion",
+        "data_base64",
+        "message",
+        "url",
+        "eventOrigin",
+        "bos:realtime",
+        "content",
+        "event",
         "object",
         "bucket",
         "key",

@@ -104,3 +104,20 @@ fn base64_that_redaction_does_not_look_into_is_not_opened() {
         assert_eq!(given(&message), Err(RejectCode::UnknownShape), "{message}");
     }
 }
+
+#[test]
+fn a_message_that_is_all_base64_is_opened_before_it_is_redacted() {
+    let inner = s3("a.ts");
+    let encoded = format!("{}\n", base64(&inner));
+    let opened = message_in_base64(encoded.as_bytes());
+    assert_eq!(opened.as_deref(), Some(inner.as_bytes()));
+    for text in [
+        inner.clone(),
+        base64("[7]"),
+        "eyJhbGciOiJIUzI1NiJ9.e30.x".to_string(),
+        "e".to_string(),
+        String::new(),
+    ] {
+        assert_eq!(message_in_base64(text.as_bytes()), None, "{text}");
+    }
+}
