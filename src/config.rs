@@ -4,6 +4,7 @@
 //! environment only and are never printed.
 
 mod check;
+mod proxy;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 
 use crate::event::Stream;
 
+pub use proxy::{AllowedStorage, Proxy};
 pub use serve::{Serve, network};
 
 /// The configuration file as written. Every key is optional.
@@ -32,6 +34,7 @@ pub struct Config {
     pub kafka: Kafka,
     pub consume: Consume,
     pub serve: Serve,
+    pub proxy: Proxy,
     pub maintain: Maintain,
     pub redact: Redact,
     pub session_records: SessionRecords,

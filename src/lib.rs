@@ -36,4 +36,5 @@ pub mod generate;
 pub mod render;
 pub mod report;
 pub mod server;
+pub mod proxy;
 pub mod command;

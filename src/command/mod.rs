@@ -11,6 +11,7 @@ mod kafka_args;
 mod maintain;
 pub mod output;
 mod progress;
+mod proxy;
 mod replay;
 mod report;
 mod serve;
@@ -65,6 +66,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Consume(consume::ConsumeArgs),
     Serve(serve::ServeArgs),
+    Proxy(proxy::ProxyArgs),
     Import(import::ImportArgs),
     Generate(generate::GenerateArgs),
     Sql(sql::SqlArgs),
@@ -171,6 +173,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args, lake_flag, context),
             Command::Consume(args) => consume::run(args, context),
             Command::Serve(args) => serve::run(args, context),
+            Command::Proxy(args) => proxy::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Generate(args) => generate::run(args, context),
             Command::Sql(args) => {

@@ -58,6 +58,7 @@ impl Config {
             );
         }
         self.serve.check()?;
+        self.proxy.check()?;
         self.maintain.check()?;
         let key_id = &self.redact.fingerprint_key_id;
         let is_key_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -190,6 +191,9 @@ mod tests {
         assert!(refused("[serve]\ntrusted_proxies = [\"proxy\"]").contains("\"10.0.0.0/8\""));
         assert!(refused("[serve]\nrequests_max = 0").contains("for example 256"));
         assert!(refused("[serve]\nbody_bytes_max = \"1kB\"").contains("from 16kB"));
+        assert!(refused("[proxy]\nupstream = \"api.agora.io\"").contains("proxy.upstream"));
+        assert!(refused("[proxy]\nspool_bytes_max = \"1MB\"").contains("at least 16MB"));
+        assert!(refused("[proxy.storage]\napp = []").contains("names no place"));
         assert!(refused("[consume]\nintervall = \"1s\"").contains("unknown field"));
     }
 

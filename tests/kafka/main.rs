@@ -34,6 +34,7 @@ mod maintenance;
 mod object_store;
 mod operation;
 mod outage;
+mod proxy;
 mod secrets;
 mod security;
 mod serve;

@@ -4,7 +4,7 @@
 //! Everything else is read as far as it goes: what is odd is absent, what is unknown stays in the payload.
 
 mod body;
-mod path;
+pub mod path;
 mod request;
 mod response;
 

@@ -6,17 +6,17 @@ use crate::vendor;
 
 /// The parts of a call's URL. The host is apart: clients send one call to several hosts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Path<'u> {
-    pub(super) host: Option<Cow<'u, str>>,
-    pub(super) app_id: Option<&'u str>,
-    pub(super) operation: Operation,
-    pub(super) mode: Option<&'u str>,
-    pub(super) resource_id: Option<&'u str>,
-    pub(super) sid: Option<&'u str>,
+pub struct Path<'u> {
+    pub host: Option<Cow<'u, str>>,
+    pub app_id: Option<&'u str>,
+    pub operation: Operation,
+    pub mode: Option<&'u str>,
+    pub resource_id: Option<&'u str>,
+    pub sid: Option<&'u str>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Operation {
+pub enum Operation {
     Acquire,
     Start,
     Update,
@@ -29,7 +29,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    pub(super) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Operation::Acquire => "acquire",
             Operation::Start => "start",
@@ -43,7 +43,7 @@ impl Operation {
 }
 
 /// Reads a path or a full URL, with or without a query. Paths are case sensitive.
-pub(super) fn parse(url: &str) -> Path<'_> {
+pub fn parse(url: &str) -> Path<'_> {
     let url = url.trim_ascii();
     let end = memchr::memchr2(b'?', b'#', url.as_bytes()).unwrap_or(url.len());
     let (host, path) = split_host(&url[..end]);
