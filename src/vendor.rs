@@ -26,7 +26,7 @@ pub fn region(vendor: i32, number: i32) -> Option<&'static Region<'static>> {
 }
 
 /// The vendor's own region code for what its notifications say: a code, or a name that stands for one.
-pub fn region_code_of_event<'e>(vendor: i32, written: &'e str) -> &'e str {
+pub fn region_code_of_event(vendor: i32, written: &str) -> &str {
     let regions = by_number(vendor).map_or(&[][..], |vendor| vendor.regions.as_slice());
     let region = regions
         .iter()
