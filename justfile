@@ -25,6 +25,11 @@ bench:
     benches/throughput.sh
     benches/webhooks.sh
 
+# The detections over a lake in DuckDB, side by side (Python 3.11, `pip install duckdb`).
+bench-duckdb lake:
+    cargo build --release --locked
+    benches/beside_duckdb.py {{lake}} --tapetrail target/release/tapetrail
+
 # The whole thing, with nothing installed.
 demo:
     cargo run --locked --release -- demo

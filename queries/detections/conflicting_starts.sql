@@ -30,11 +30,20 @@
 -- [columns]
 -- losing_start_id = { type = "string", doc = "start_id of the start that lost" }
 -- ---
-WITH lives AS (
+WITH disputed AS (
+    -- Channels that never disagree on storage drop out here, restarts of one configuration above all.
+    SELECT app_id, cname
+    FROM starts
+    WHERE storage_identity IS NOT NULL
+        AND outcome IN ('ok', 'already_running', 'conflict', 'indeterminate')
+    GROUP BY app_id, cname
+    HAVING min(storage_identity) <> max(storage_identity)
+),
+
+lives AS (
     SELECT
         starts.app_id,
         starts.cname,
-        starts.storage_identity,
         named_struct(
             'start_id', starts.start_id, 'uid', starts.uid, 'sid', starts.sid, 'resource_id', starts.resource_id,
             'outcome', starts.outcome, 'http_status', starts.http_status, 'code', starts.code,
@@ -49,20 +58,21 @@ WITH lives AS (
             'exclude_resource_ids', starts.exclude_resource_ids, 'event_ids', starts.event_ids
         ) AS start
     FROM starts
+    LEFT SEMI JOIN disputed
+        ON (disputed.app_id IS NOT DISTINCT FROM starts.app_id)
+        AND (disputed.cname IS NOT DISTINCT FROM starts.cname)
     LEFT JOIN session_ends ON session_ends.sid = starts.sid
     WHERE starts.storage_identity IS NOT NULL
         AND starts.outcome IN ('ok', 'already_running', 'conflict', 'indeterminate')
 ),
 
 contested AS (
-    -- Channels that never disagree on storage drop out here, restarts of one configuration above all.
     SELECT
         app_id,
         cname,
         array_agg(start) AS starts
     FROM lives
     GROUP BY app_id, cname
-    HAVING min(storage_identity) <> max(storage_identity)
 ),
 
 pairs AS (

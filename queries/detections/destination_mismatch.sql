@@ -69,21 +69,21 @@ paths AS (
     SELECT
         compared.sid,
         compared.bucket,
-        min(coalesce(session_files.prefix, '')) AS prefix,
-        min(CASE WHEN session_files.region_code <> '' THEN session_files.region_code END) AS region_code,
-        max(CASE WHEN session_files.region_code <> '' THEN session_files.region_code END) AS last_region_code,
+        min(coalesce(session_paths.prefix, '')) AS prefix,
+        min(session_paths.region_code) AS region_code,
+        max(session_paths.last_region_code) AS last_region_code,
         bool_or(
             compared.record_prefix IS NULL
-            OR coalesce(session_files.prefix, '') = compared.record_prefix
-            OR starts_with(coalesce(session_files.prefix, ''), concat(compared.record_prefix, '/'))
+            OR coalesce(session_paths.prefix, '') = compared.record_prefix
+            OR starts_with(coalesce(session_paths.prefix, ''), concat(compared.record_prefix, '/'))
             -- Some rows keep the whole key.
-            OR starts_with(compared.record_prefix, concat(coalesce(concat(session_files.prefix, '/'), ''), session_files.sid))
+            OR starts_with(compared.record_prefix, concat(coalesce(concat(session_paths.prefix, '/'), ''), session_paths.sid))
         ) AS leads_there
     FROM compared
-    INNER JOIN session_files
-        ON session_files.sid = compared.sid
-        AND session_files.vendor_name = compared.vendor_name
-        AND session_files.bucket = compared.bucket
+    INNER JOIN session_paths
+        ON session_paths.sid = compared.sid
+        AND session_paths.vendor_name = compared.vendor_name
+        AND session_paths.bucket = compared.bucket
     WHERE compared.is_named
     GROUP BY compared.sid, compared.bucket
 ),

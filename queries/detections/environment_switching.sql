@@ -128,7 +128,7 @@ members AS (
 ),
 
 attributes AS (
-    SELECT column1 AS rank, column2 AS attribute
+    SELECT rank, attribute
     FROM (
         VALUES
             (1, 'environment of the caller'),
@@ -137,7 +137,7 @@ attributes AS (
             (4, 'region of the user'),
             (5, 'host of the caller'),
             (6, 'ip of the caller')
-    )
+    ) AS ranked (rank, attribute)
 ),
 
 uses AS (

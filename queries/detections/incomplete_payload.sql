@@ -65,7 +65,7 @@ calls AS (
     LEFT ANTI JOIN superseded
         ON superseded.position = CASE
             WHEN api_calls.replay_of IS NULL THEN concat(
-                topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+                topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
             )
         END
     WHERE operation IN ('acquire', 'start', 'query', 'update', 'update_layout', 'stop')
@@ -154,8 +154,8 @@ SELECT
     requested_at AS last_at,
     vendor_name AS expected_vendor,
     bucket AS expected_bucket,
-    arrow_cast(NULL, 'Utf8') AS actual_vendor,
-    arrow_cast(NULL, 'Utf8') AS actual_bucket,
+    CAST(NULL AS STRING) AS actual_vendor,
+    CAST(NULL AS STRING) AS actual_bucket,
     'unknown' AS root_cause,
     concat(
         'The log of the ', operation, ' of ', to_char(requested_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC for channel ',

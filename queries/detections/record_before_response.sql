@@ -42,7 +42,7 @@ WITH beliefs AS (
         believed.first_at,
         coalesce(believed.vendor_at, believed.last_at) AS believed_at,
         believed.event_id,
-        array_has(string_to_array(replace($not_yet, ' ', ''), ','), lower(coalesce(believed.status, ''))) AS is_not_yet,
+        array_contains(string_to_array(replace($not_yet, ' ', ''), ','), lower(coalesce(believed.status, ''))) AS is_not_yet,
         accepted_starts.start_id,
         accepted_starts.resource_id AS start_resource_id,
         accepted_starts.requested_at,
@@ -122,7 +122,7 @@ early AS (
         AND record_versions.version_at + $tolerance < beliefs.responded_at
         AND coalesce(record_versions.change, '') <> 'delete'
         AND coalesce(record_versions.vendor_name, record_versions.bucket, record_versions.sid) IS NOT NULL
-        AND NOT array_has(
+        AND NOT array_contains(
             string_to_array(replace($not_yet, ' ', ''), ','), lower(coalesce(record_versions.status, ''))
         )
         AND (

@@ -31,15 +31,21 @@
 -- [columns]
 -- redundant_start_id = { type = "string", doc = "start_id of the superfluous start" }
 -- ---
-WITH signs AS (
+WITH repeated AS (
+    -- A channel that was started once has nothing redundant.
+    SELECT app_id, cname
+    FROM starts
+    WHERE storage_identity IS NOT NULL AND outcome IN ('ok', 'already_running', 'conflict')
+    GROUP BY app_id, cname
+    HAVING count(*) > 1
+),
+
+signs AS (
     -- When each session was last heard of alive: the end itself is in `session_ends`.
     SELECT sid, max(at) AS alive_at
     FROM (
-        SELECT sid, coalesce(sent_at, occurred_at) AS at
-        FROM webhooks
-        WHERE event_type IN (3, 4, 12, 13, 40, 42, 43, 44, 45, 70, 73, 100)
-            AND coalesce(product_id, 3) = 3
-            AND coalesce(is_test, false) = false
+        SELECT sid, last_alive_at AS at
+        FROM session_lifecycles
         UNION ALL
         SELECT sid, requested_at AS at
         FROM api_calls
@@ -77,6 +83,9 @@ lives AS (
             'storage_identity', starts.storage_identity, 'origin', starts.origin, 'event_ids', starts.event_ids
         ) AS start
     FROM starts
+    LEFT SEMI JOIN repeated
+        ON repeated.app_id = starts.app_id
+        AND repeated.cname = starts.cname
     LEFT JOIN session_ends ON session_ends.sid = starts.sid
     LEFT JOIN signs ON signs.sid = starts.sid
     WHERE starts.storage_identity IS NOT NULL
@@ -95,10 +104,10 @@ met AS (
             losing.uid <> winning.uid
             AND (
                 cardinality(losing.exclude_resource_ids) > 0
-                OR array_has(winning.exclude_resource_ids, losing.resource_id)
+                OR array_contains(winning.exclude_resource_ids, losing.resource_id)
                 OR (
-                    array_has(string_to_array(replace($redundant_uids, ' ', ''), ','), losing.uid)
-                    AND array_has(string_to_array(replace($redundant_uids, ' ', ''), ','), winning.uid)
+                    array_contains(string_to_array(replace($redundant_uids, ' ', ''), ','), losing.uid)
+                    AND array_contains(string_to_array(replace($redundant_uids, ' ', ''), ','), winning.uid)
                 )
             )
         ) AS is_declared

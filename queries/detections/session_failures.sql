@@ -381,7 +381,7 @@ faults AS (
         cname,
         uid,
         NULL AS sid,
-        arrow_cast(make_array(), 'List(Utf8)') AS sids,
+        string_to_array('', ',') AS sids,
         first_at,
         last_at,
         vendor_name,

@@ -187,14 +187,9 @@ unstopped AS (
 
 heard AS (
     -- Since when notifications of each app arrive.
-    SELECT accepted_starts.app_id, min(signs.at) AS since
-    FROM (
-        SELECT sid, min(coalesce(sent_at, occurred_at)) AS at
-        FROM webhooks
-        WHERE coalesce(product_id, 3) = 3 AND coalesce(is_test, false) = false AND sid IS NOT NULL
-        GROUP BY sid
-    ) AS signs
-    INNER JOIN accepted_starts ON accepted_starts.sid = signs.sid
+    SELECT accepted_starts.app_id, min(session_lifecycles.first_at) AS since
+    FROM session_lifecycles
+    INNER JOIN accepted_starts ON accepted_starts.sid = session_lifecycles.sid
     GROUP BY accepted_starts.app_id
 ),
 

@@ -56,7 +56,7 @@ WITH mismatches AS (
     INNER JOIN session_landings ON session_landings.sid = session_beliefs.sid
     LEFT JOIN accepted_starts ON accepted_starts.sid = session_beliefs.sid
     WHERE session_beliefs.vendor_name IS NOT NULL
-        AND NOT array_has(session_landings.vendors, session_beliefs.vendor_name)
+        AND NOT array_contains(session_landings.vendors, session_beliefs.vendor_name)
         -- One bucket, called by its protocol here and by its vendor there.
         AND NOT coalesce(
             session_beliefs.vendor_name IN ('s3', 's3compat')
@@ -174,7 +174,7 @@ faults AS (
         file_vendor.vendor_title AS file_vendor_title,
         CASE
             WHEN mismatches.start_id IS NULL THEN 'start_unknown'
-            WHEN array_has(mismatches.file_vendors, mismatches.start_vendor_name) THEN 'record_wrong'
+            WHEN array_contains(mismatches.file_vendors, mismatches.start_vendor_name) THEN 'record_wrong'
             WHEN updates.at IS NOT NULL THEN 'moved_by_update'
             WHEN mismatches.start_vendor_name = mismatches.record_vendor_name THEN 'files_elsewhere'
             ELSE 'all_differ'

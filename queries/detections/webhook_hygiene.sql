@@ -35,7 +35,28 @@
 -- sid   = { type = "string", doc = "recording session id" }
 -- fault = { type = "string", doc = "bad_signature, gap, repeated, disordered" }
 -- ---
-WITH notices AS (
+WITH tries AS (
+    SELECT sid, sequence, min(notified_at) AS tried_at, max(notified_at) AS last_tried_at
+    FROM session_notices
+    WHERE sequence IS NOT NULL AND notified_at IS NOT NULL
+    GROUP BY sid, sequence
+),
+
+suspects AS (
+    -- Sessions with enough repeats, or with any two numbers that may have come the wrong way round: few of all.
+    SELECT sid
+    FROM session_lifecycles
+    WHERE repeats >= least($deliveries_max, $repeated_min)
+    UNION
+    SELECT tries.sid
+    FROM tries
+    INNER JOIN tries AS following
+        ON following.sid = tries.sid
+        AND following.sequence = tries.sequence + 1
+    WHERE tries.last_tried_at > following.tried_at + $tolerance
+),
+
+notices AS (
     -- Each numbered event of a session once; a twin under another id is the same event. After a fail-over two processes
     -- tell of one event, under two uids.
     SELECT
@@ -61,6 +82,7 @@ WITH notices AS (
             min(app_id) AS app_id,
             min(cname) AS cname
         FROM session_notices
+        LEFT SEMI JOIN suspects ON suspects.sid = session_notices.sid
         WHERE sequence IS NOT NULL AND notified_at IS NOT NULL
         GROUP BY sid, event_type, sequence, uid, event_id, notified_at
     )

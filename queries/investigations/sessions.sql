@@ -35,11 +35,11 @@ SELECT
     sessions.upload_verdict AS upload,
     CASE
         WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
-            AND NOT array_has(session_landings.vendors, sessions.record_vendor_name)
+            AND NOT array_contains(session_landings.vendors, sessions.record_vendor_name)
             THEN 'wrong_place'
         WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
             AND sessions.record_bucket IS NOT NULL
-            AND NOT array_has(
+            AND NOT array_contains(
                 sessions.places, concat(sessions.record_vendor_name, ':', sessions.record_bucket)
             )
             THEN 'wrong_bucket'
@@ -50,7 +50,7 @@ SELECT
     END AS state,
     CASE
         WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
-            AND NOT array_has(session_landings.vendors, sessions.record_vendor_name)
+            AND NOT array_contains(session_landings.vendors, sessions.record_vendor_name)
             THEN concat(
                 'The recording is not lost. Its files are in ', coalesce(file_vendor.vendor_title, 'unnamed storage'), ' bucket ',
                 sessions.file_bucket, '; the customer''s record looks in ',
@@ -69,7 +69,7 @@ SELECT
             )
         WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
             AND sessions.record_bucket IS NOT NULL
-            AND NOT array_has(
+            AND NOT array_contains(
                 sessions.places, concat(sessions.record_vendor_name, ':', sessions.record_bucket)
             )
             THEN concat(

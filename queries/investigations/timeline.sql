@@ -17,5 +17,5 @@ SELECT
     event_id
 FROM session_timeline
 WHERE (sid IS NULL AND at >= $from AND at < $until)
-    OR array_has(string_to_array($sids, ','), CAST(sid AS VARCHAR))
+    OR array_contains(string_to_array($sids, ','), CAST(sid AS STRING))
 ORDER BY at, stream, event_id

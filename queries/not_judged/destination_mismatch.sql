@@ -30,7 +30,7 @@ WHERE CASE
         THEN session_beliefs.vendor_name = accepted_starts.vendor_name
             AND session_beliefs.bucket <> accepted_starts.bucket
     ELSE session_landings.vendor_name = session_beliefs.vendor_name
-        AND NOT array_has(session_landings.buckets, concat(session_beliefs.vendor_name, ':', session_beliefs.bucket))
+        AND NOT array_contains(session_landings.buckets, concat(session_beliefs.vendor_name, ':', session_beliefs.bucket))
         AND coalesce(accepted_starts.bucket = session_beliefs.bucket, accepted_starts.sid IS NULL)
         AND NOT coalesce(
             named.first_at <= session_landings.first_at AND named.last_at >= session_landings.last_at + $missing_after, false

@@ -2,7 +2,7 @@
 SELECT
     starts.app_id,
     starts.cname,
-    arrow_cast(NULL, 'Utf8') AS sid,
+    CAST(NULL AS STRING) AS sid,
     concat(
         'the outcome of the start of ', to_char(starts.requested_at, '%Y-%m-%d %H:%M:%S%.3f'),
         ' UTC is not known, and ',

@@ -22,9 +22,8 @@ WITH lives AS (
 signs AS (
     SELECT sid, max(at) AS alive_at
     FROM (
-        SELECT sid, coalesce(sent_at, occurred_at) AS at
-        FROM webhooks
-        WHERE coalesce(product_id, 3) = 3 AND coalesce(is_test, false) = false
+        SELECT sid, last_at AS at
+        FROM session_lifecycles
         UNION ALL
         SELECT sid, requested_at AS at
         FROM api_calls

@@ -33,14 +33,9 @@ CROSS JOIN (
     WHERE scope = 'stream' AND stream IN ('api_calls', 'webhooks')
 ) AS reach
 LEFT JOIN (
-    SELECT accepted_starts.app_id, min(signs.at) AS since
-    FROM (
-        SELECT sid, min(coalesce(sent_at, occurred_at)) AS at
-        FROM webhooks
-        WHERE coalesce(product_id, 3) = 3 AND coalesce(is_test, false) = false AND sid IS NOT NULL
-        GROUP BY sid
-    ) AS signs
-    INNER JOIN accepted_starts ON accepted_starts.sid = signs.sid
+    SELECT accepted_starts.app_id, min(session_lifecycles.first_at) AS since
+    FROM session_lifecycles
+    INNER JOIN accepted_starts ON accepted_starts.sid = session_lifecycles.sid
     GROUP BY accepted_starts.app_id
 ) AS heard ON heard.app_id = accepted_starts.app_id
 WHERE NOT coalesce(

@@ -21,7 +21,7 @@
 -- still_unseen       = { type = "int64", doc = "announced as uploaded, not seen so far" }
 -- ---
 WITH classes AS (
-    SELECT column1 AS class, column2 AS from_ms, column3 AS to_ms
+    SELECT class, from_ms, to_ms
     FROM (
         VALUES
             ('under 1 min', 0, 60000),
@@ -33,7 +33,7 @@ WITH classes AS (
             ('3-7 days', 259200000, 604800000),
             ('1-4 weeks', 604800000, 2419200000),
             ('over 4 weeks', 2419200000, NULL)
-    )
+    ) AS bounds (class, from_ms, to_ms)
 ),
 
 spans AS (

@@ -53,7 +53,7 @@ versions AS (
         WHERE record_versions.vendor_name IS NOT NULL
         GROUP BY session_beliefs.record_id
         HAVING count(DISTINCT record_versions.vendor_name) > 1
-            OR bool_or(NOT array_has(session_landings.vendors, record_versions.vendor_name))
+            OR bool_or(NOT array_contains(session_landings.vendors, record_versions.vendor_name))
     ) AS doubtful ON doubtful.record_id = session_beliefs.record_id
     WHERE record_versions.vendor_name IS NOT NULL
 ),

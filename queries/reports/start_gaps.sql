@@ -19,7 +19,7 @@
 -- redundant_starts   = { type = "int64", doc = "pairs that agree on it" }
 -- ---
 WITH classes AS (
-    SELECT column1 AS class, column2 AS from_ms, column3 AS to_ms
+    SELECT class, from_ms, to_ms
     FROM (
         VALUES
             ('under 100 ms', 0, 100),
@@ -33,7 +33,7 @@ WITH classes AS (
             ('1-5 min', 60000, 300000),
             ('5-60 min', 300000, 3600000),
             ('over 1 h', 3600000, NULL)
-    )
+    ) AS bounds (class, from_ms, to_ms)
 ),
 
 gaps AS (

@@ -18,10 +18,10 @@
 -- is_whole         = { type = "bool", doc = "nothing is missing and nothing is there twice; null where there is nothing to verify" }
 -- ---
 WITH streams AS (
-    SELECT column1 AS position, column2 AS stream
+    SELECT position, stream
     FROM (
         VALUES (0, 'api_calls'), (1, 'webhooks'), (2, 'storage_events'), (3, 'session_records')
-    )
+    ) AS named (position, stream)
 ),
 
 proven AS (

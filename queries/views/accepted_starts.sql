@@ -42,7 +42,7 @@ SELECT
     accepted.mode,
     accepted.resource_id,
     accepted.start_id,
-    string_to_array(accepted.event_ids, chr(31)) AS event_ids,
+    accepted.event_ids,
     accepted.requested_at,
     accepted.responded_at,
     accepted.expires_at,
@@ -63,31 +63,17 @@ SELECT
         WHEN accepted.expires_at IS NOT NULL THEN 'expiry'
     END AS ended_by,
     session_ends.stop_requested_at
-FROM (
-    SELECT
-        sid,
-        first_value(app_id ORDER BY requested_at, start_id) AS app_id,
-        first_value(cname ORDER BY requested_at, start_id) AS cname,
-        first_value(uid ORDER BY requested_at, start_id) AS uid,
-        first_value(mode ORDER BY requested_at, start_id) AS mode,
-        first_value(resource_id ORDER BY requested_at, start_id) AS resource_id,
-        first_value(start_id ORDER BY requested_at, start_id) AS start_id,
-        first_value(array_to_string(event_ids, chr(31)) ORDER BY requested_at, start_id) AS event_ids,
-        first_value(requested_at ORDER BY requested_at, start_id) AS requested_at,
-        first_value(responded_at ORDER BY requested_at, start_id) AS responded_at,
-        first_value(vendor ORDER BY requested_at, start_id) AS vendor,
-        first_value(vendor_name ORDER BY requested_at, start_id) AS vendor_name,
-        first_value(region ORDER BY requested_at, start_id) AS region,
-        first_value(region_code ORDER BY requested_at, start_id) AS region_code,
-        first_value(bucket ORDER BY requested_at, start_id) AS bucket,
-        first_value(endpoint ORDER BY requested_at, start_id) AS endpoint,
-        first_value(prefix ORDER BY requested_at, start_id) AS prefix,
-        first_value(storage_identity ORDER BY requested_at, start_id) AS storage_identity,
-        first_value(storage ORDER BY requested_at, start_id) AS storage,
-        first_value(origin ORDER BY requested_at, start_id) AS origin,
-        first_value(expires_at ORDER BY requested_at, start_id) AS expires_at
+FROM starts AS accepted
+-- Of several starts that were answered with one session the first made it.
+LEFT ANTI JOIN (
+    SELECT sid, requested_at, start_id
     FROM starts
-    WHERE outcome = 'ok' AND sid IS NOT NULL
-    GROUP BY sid
-) AS accepted
+    WHERE outcome = 'ok'
+) AS earlier
+    ON earlier.sid = accepted.sid
+    AND (
+        earlier.requested_at < accepted.requested_at
+        OR (earlier.requested_at = accepted.requested_at AND earlier.start_id < accepted.start_id)
+    )
 LEFT JOIN session_ends ON session_ends.sid = accepted.sid
+WHERE accepted.outcome = 'ok' AND accepted.sid IS NOT NULL

@@ -3,7 +3,7 @@
 -- title       = "What the customer's database says last"
 -- kept        = true
 -- description = """
--- One row per row of the customer's database: its last version, and the list of its versions. A column that a later version
+-- One row per row of the customer's database: its last version; `record_versions` has all of them. A column that a later version
 -- leaves out keeps its last value, as change messages may hold only what changed. Deleted rows are not here.
 -- """
 --
@@ -24,8 +24,40 @@
 -- last_at     = { type = "timestamp", doc = "last version" }
 -- vendor_at   = { type = "timestamp", doc = "last version that names a vendor" }
 -- event_id    = { type = "string", doc = "event id of the last version that names a vendor, else of the last" }
--- versions    = { type = "strings", doc = "event ids of all versions in order" }
 -- ---
+WITH versions AS (
+    SELECT *
+    FROM record_versions
+),
+
+unchanged AS (
+    SELECT record_id
+    FROM versions
+    GROUP BY record_id
+    HAVING count(*) = 1
+)
+
+SELECT
+    versions.record_id,
+    versions.app_id,
+    versions.cname,
+    versions.uid,
+    versions.resource_id,
+    versions.sid,
+    versions.vendor_name,
+    versions.bucket,
+    versions.region,
+    versions.prefix,
+    versions.url,
+    versions.status,
+    versions.version_at AS first_at,
+    versions.version_at AS last_at,
+    CASE WHEN versions.vendor_name IS NOT NULL THEN versions.version_at END AS vendor_at,
+    versions.event_id
+FROM versions
+LEFT SEMI JOIN unchanged ON unchanged.record_id = versions.record_id
+WHERE coalesce(versions.change, '') <> 'delete'
+UNION ALL
 SELECT
     record_id,
     app_id,
@@ -42,8 +74,7 @@ SELECT
     first_at,
     last_at,
     vendor_at,
-    coalesce(vendor_event_id, last_event_id) AS event_id,
-    versions
+    coalesce(vendor_event_id, last_event_id) AS event_id
 FROM (
     SELECT
         record_id,
@@ -66,9 +97,9 @@ FROM (
         last_value(event_id ORDER BY version_at, received_at, position)
             FILTER (WHERE vendor_name IS NOT NULL) AS vendor_event_id,
         last_value(event_id ORDER BY version_at, received_at, position) AS last_event_id,
-        last_value(coalesce(change, '') ORDER BY version_at, received_at, position) AS last_change,
-        array_agg(arrow_cast(event_id, 'Utf8') ORDER BY version_at, received_at, position) AS versions
-    FROM record_versions
+        last_value(coalesce(change, '') ORDER BY version_at, received_at, position) AS last_change
+    FROM versions
+    LEFT ANTI JOIN unchanged ON unchanged.record_id = versions.record_id
     GROUP BY record_id
 )
 WHERE last_change <> 'delete'

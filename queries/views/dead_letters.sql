@@ -40,7 +40,7 @@ SELECT
 FROM (
     SELECT
         concat(
-            topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
         ) AS position,
         topic,
         "partition",
@@ -81,7 +81,7 @@ SELECT
 FROM (
     SELECT
         concat(
-            topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
         ) AS position,
         topic,
         "partition",
@@ -122,7 +122,7 @@ SELECT
 FROM (
     SELECT
         concat(
-            topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
         ) AS position,
         topic,
         "partition",
@@ -163,7 +163,7 @@ SELECT
 FROM (
     SELECT
         concat(
-            topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
         ) AS position,
         topic,
         "partition",

@@ -72,7 +72,7 @@ WITH numbered AS (
 chains AS (
     SELECT
         failure,
-        CASE WHEN failure = 'expired_ticket' THEN resource_id ELSE CAST(begun_at AS VARCHAR) END AS run,
+        CASE WHEN failure = 'expired_ticket' THEN resource_id ELSE CAST(begun_at AS STRING) END AS run,
         app_id,
         cname,
         CASE WHEN failure = 'expired_ticket' THEN min(resource_id) ELSE first_value(event_id ORDER BY at, event_id) END
@@ -93,7 +93,7 @@ chains AS (
         array_agg(event_id ORDER BY at, event_id) AS event_ids
     FROM numbered
     GROUP BY
-        failure, CASE WHEN failure = 'expired_ticket' THEN resource_id ELSE CAST(begun_at AS VARCHAR) END, app_id, cname
+        failure, CASE WHEN failure = 'expired_ticket' THEN resource_id ELSE CAST(begun_at AS STRING) END, app_id, cname
 )
 
 SELECT

@@ -54,22 +54,13 @@ WITH arrived AS (
         SELECT
             sid,
             recorded_uid,
-            count(CASE WHEN file_type IN ('m3u8', 'mpd') THEN 1 END) AS indexes,
-            count(CASE WHEN file_type IN ('ts', 'webm') THEN 1 END) AS slices,
-            count(CASE WHEN file_type = 'mp4' THEN 1 END) AS mp4s,
-            min(at) AS first_at,
-            max(at) AS last_at,
+            sum(indexes) AS indexes,
+            sum(slices) AS slices,
+            sum(mp4s) AS mp4s,
+            min(first_at) AS first_at,
+            max(last_at) AS last_at,
             min(event_id) AS event_id
-        FROM (
-            SELECT
-                sid,
-                coalesce(recorded_uid, '') AS recorded_uid,
-                file_type,
-                event_id,
-                CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at
-            FROM storage_events
-            WHERE kind = 'created' AND sid IS NOT NULL AND file_type IS NOT NULL
-        )
+        FROM user_arrivals
         GROUP BY sid, recorded_uid
     )
     GROUP BY sid

@@ -29,27 +29,14 @@ SELECT
     bucket,
     min(cname) AS cname,
     min(prefix) AS prefix,
-    count(*) AS writes,
-    count(CASE WHEN file_type IN ('m3u8', 'mpd') THEN 1 END) AS indexes,
-    count(CASE WHEN file_type IN ('ts', 'webm') THEN 1 END) AS slices,
-    count(CASE WHEN file_type = 'mp4' THEN 1 END) AS mp4s,
-    max(failover_index) AS failover,
-    min(at) AS first_at,
-    max(at) AS last_at,
-    max(CASE WHEN file_type IN ('ts', 'webm') THEN at END) AS last_slice_at,
+    sum(writes) AS writes,
+    sum(indexes) AS indexes,
+    sum(slices) AS slices,
+    sum(mp4s) AS mp4s,
+    max(failover) AS failover,
+    min(first_at) AS first_at,
+    max(last_at) AS last_at,
+    max(last_slice_at) AS last_slice_at,
     min(event_id) AS event_id
-FROM (
-    SELECT
-        sid,
-        vendor_name,
-        bucket,
-        cname,
-        prefix,
-        file_type,
-        failover_index,
-        event_id,
-        CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at
-    FROM storage_events
-    WHERE kind = 'created' AND sid IS NOT NULL AND file_type IS NOT NULL
-)
+FROM user_arrivals
 GROUP BY sid, vendor_name, bucket

@@ -67,30 +67,45 @@ matched AS (
         believed.last_at, believed.vendor_at, believed.event_id
     FROM fitting
     INNER JOIN believed ON believed.record_id = fitting.record_id
-)
+),
 
-SELECT
-    sid,
-    first_value(matched_by ORDER BY rank, last_at DESC, record_id) AS matched_by,
-    first_value(record_id ORDER BY rank, last_at DESC, record_id) AS record_id,
-    first_value(app_id ORDER BY rank, last_at DESC, record_id) AS app_id,
-    first_value(cname ORDER BY rank, last_at DESC, record_id) AS cname,
-    first_value(uid ORDER BY rank, last_at DESC, record_id) AS uid,
-    first_value(vendor_name ORDER BY rank, last_at DESC, record_id) AS vendor_name,
-    first_value(bucket ORDER BY rank, last_at DESC, record_id) AS bucket,
-    first_value(prefix ORDER BY rank, last_at DESC, record_id) AS prefix,
-    first_value(url ORDER BY rank, last_at DESC, record_id) AS url,
-    first_value(status ORDER BY rank, last_at DESC, record_id) AS status,
-    first_value(first_at ORDER BY rank, last_at DESC, record_id) AS first_at,
-    first_value(last_at ORDER BY rank, last_at DESC, record_id) AS last_at,
-    first_value(vendor_at ORDER BY rank, last_at DESC, record_id) AS vendor_at,
-    first_value(event_id ORDER BY rank, last_at DESC, record_id) AS event_id
-FROM (
+ranked AS (
     -- A row that names the session before one that fits it, one that names a vendor before one that does not.
     SELECT
         *,
         CASE WHEN matched_by = 'sid' THEN 0 ELSE 2 END + CASE WHEN vendor_name IS NOT NULL THEN 0 ELSE 1 END AS rank
     FROM matched
+    WHERE sid IS NOT NULL
 )
-WHERE sid IS NOT NULL
-GROUP BY sid
+
+SELECT
+    ranked.sid,
+    ranked.matched_by,
+    ranked.record_id,
+    ranked.app_id,
+    ranked.cname,
+    ranked.uid,
+    ranked.vendor_name,
+    ranked.bucket,
+    ranked.prefix,
+    ranked.url,
+    ranked.status,
+    ranked.first_at,
+    ranked.last_at,
+    ranked.vendor_at,
+    ranked.event_id
+FROM ranked
+LEFT ANTI JOIN (
+    SELECT sid, rank, last_at, record_id
+    FROM ranked
+) AS better
+    ON better.sid = ranked.sid
+    AND (
+        better.rank < ranked.rank
+        OR (better.rank = ranked.rank AND better.last_at > ranked.last_at)
+        OR (
+            better.rank = ranked.rank
+            AND (better.last_at IS NOT DISTINCT FROM ranked.last_at)
+            AND better.record_id < ranked.record_id
+        )
+    )

@@ -61,7 +61,44 @@
 -- app_notified_from = { type = "timestamp", doc = "first notification of any session of its app" }
 -- stopped_at       = { type = "timestamp", doc = "when the first stop was sent that was answered with success" }
 -- ---
-WITH notices AS (
+WITH own_streams AS (
+    -- A participant with the recorder's uid, seen by any session of the channel while that recorder was there.
+    SELECT
+        started_sessions.sid,
+        min(streams.at) AS at,
+        min(streams.event_id) AS event_id
+    FROM started_sessions
+    INNER JOIN (
+        SELECT cname, stream_uid, at, event_id
+        FROM session_notices
+        WHERE event_type IN (42, 43, 44) AND stream_uid <> '0'
+    ) AS streams
+        ON streams.cname = started_sessions.cname
+        AND streams.stream_uid = started_sessions.uid
+        AND streams.at >= started_sessions.requested_at - INTERVAL '1 hour'
+        AND streams.at <= started_sessions.requested_at + INTERVAL '1 hour'
+    GROUP BY started_sessions.sid
+),
+
+suspects AS (
+    -- Notifications of other sessions tell nothing that is asked for here.
+    SELECT sid FROM session_lookups
+    UNION
+    SELECT sid FROM own_streams
+    UNION
+    SELECT sid FROM session_arrivals
+    WHERE failover IS NOT NULL
+    UNION
+    SELECT session_lifecycles.sid
+    FROM session_lifecycles
+    LEFT JOIN started_sessions ON started_sessions.sid = session_lifecycles.sid
+    WHERE session_lifecycles.left_idle
+        OR session_lifecycles.is_troubled
+        OR session_lifecycles.uid <> session_lifecycles.other_uid
+        OR session_lifecycles.uid <> started_sessions.uid
+),
+
+notices AS (
     SELECT
         sid,
         min(app_id) AS app_id,
@@ -100,28 +137,10 @@ WITH notices AS (
             min(stop_code) AS stop_code,
             min(result) AS result
         FROM session_notices
+        LEFT SEMI JOIN suspects ON suspects.sid = session_notices.sid
         GROUP BY sid, event_type, sequence, CASE WHEN sequence IS NULL THEN event_id END
     )
     GROUP BY sid
-),
-
-own_streams AS (
-    -- A participant with the recorder's uid, seen by any session of the channel while that recorder was there.
-    SELECT
-        started_sessions.sid,
-        min(streams.at) AS at,
-        min(streams.event_id) AS event_id
-    FROM started_sessions
-    INNER JOIN (
-        SELECT cname, stream_uid, at, event_id
-        FROM session_notices
-        WHERE event_type IN (42, 43, 44) AND stream_uid <> '0'
-    ) AS streams
-        ON streams.cname = started_sessions.cname
-        AND streams.stream_uid = started_sessions.uid
-        AND streams.at >= started_sessions.requested_at - INTERVAL '1 hour'
-        AND streams.at <= started_sessions.requested_at + INTERVAL '1 hour'
-    GROUP BY started_sessions.sid
 ),
 
 arrived AS (

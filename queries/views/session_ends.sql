@@ -28,7 +28,7 @@ FROM (
         coalesce(sent_at, occurred_at) AS at,
         concat('webhook ', event_type) AS ended_by,
         event_id,
-        arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS stop_requested_at
+        NULL AS stop_requested_at
     FROM webhooks
     WHERE event_type IN (11, 31, 32, 41, 71)
         AND coalesce(product_id, 3) = 3

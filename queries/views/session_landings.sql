@@ -17,6 +17,29 @@
 -- first_at    = { type = "timestamp", doc = "first write of them" }
 -- last_at     = { type = "timestamp", doc = "last write of them" }
 -- ---
+WITH spread AS (
+    SELECT sid
+    FROM session_places
+    GROUP BY sid
+    HAVING count(*) > 1
+)
+
+-- Nearly all sessions have their files in one place: nothing is to be put in order.
+SELECT
+    session_places.sid,
+    session_places.cname,
+    session_places.vendor_name,
+    session_places.bucket,
+    session_places.event_id,
+    session_places.first_at AS event_at,
+    make_array(arrow_cast(session_places.vendor_name, 'Utf8')) AS vendors,
+    make_array(arrow_cast(concat(session_places.vendor_name, ':', session_places.bucket), 'Utf8')) AS buckets,
+    session_places.files,
+    session_places.first_at,
+    session_places.last_at
+FROM session_places
+LEFT ANTI JOIN spread ON spread.sid = session_places.sid
+UNION ALL
 SELECT
     sid,
     min(cname) AS cname,
@@ -30,4 +53,5 @@ SELECT
     min(first_at) AS first_at,
     max(last_at) AS last_at
 FROM session_places
+LEFT SEMI JOIN spread ON spread.sid = session_places.sid
 GROUP BY sid

@@ -1,6 +1,7 @@
 -- ---
 -- name        = "session_places"
 -- title       = "Where the files of sessions are"
+-- kept        = true
 -- description = "One row per session, vendor and bucket that holds files of it now."
 --
 -- [columns]
@@ -18,9 +19,9 @@ SELECT
     vendor_name,
     bucket,
     min(cname) AS cname,
-    count(*) AS files,
+    sum(files) AS files,
     min(first_at) AS first_at,
     max(last_at) AS last_at,
-    first_value(event_id ORDER BY first_at, "key") AS event_id
-FROM session_files
+    first_value(event_id ORDER BY first_at, first_key) AS event_id
+FROM session_paths
 GROUP BY sid, vendor_name, bucket

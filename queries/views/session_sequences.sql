@@ -31,32 +31,21 @@
 -- ---
 WITH sequences AS (
     SELECT
-        sid,
-        min(app_id) AS app_id,
-        min(cname) AS cname,
-        min(uid) AS uid,
-        min(sequence) AS least,
-        max(sequence) AS greatest,
-        count(*) AS numbers,
-        min(first_at) AS first_at,
-        max(last_at) AS last_at,
-        first_value(event_id ORDER BY sequence) AS first_id,
-        last_value(event_id ORDER BY sequence) AS last_id
-    FROM (
-        SELECT
-            sid,
-            sequence,
-            min(app_id) AS app_id,
-            min(cname) AS cname,
-            min(uid) AS uid,
-            min(at) AS first_at,
-            max(at) AS last_at,
-            min(event_id) AS event_id
-        FROM session_notices
-        WHERE sequence IS NOT NULL
-        GROUP BY sid, sequence
-    )
-    GROUP BY sid
+        notices.sid,
+        min(notices.app_id) AS app_id,
+        min(notices.cname) AS cname,
+        min(notices.uid) AS uid,
+        min(lives.least) AS least,
+        min(lives.greatest) AS greatest,
+        min(lives.numbers) AS numbers,
+        min(notices.at) AS first_at,
+        max(notices.at) AS last_at,
+        first_value(notices.event_id ORDER BY notices.sequence, notices.event_id) AS first_id,
+        first_value(notices.event_id ORDER BY notices.sequence DESC, notices.event_id) AS last_id
+    FROM session_lifecycles AS lives
+    INNER JOIN session_notices AS notices ON notices.sid = lives.sid
+    WHERE lives.greatest + 1 > lives.numbers AND notices.sequence IS NOT NULL
+    GROUP BY notices.sid
 ),
 
 apps AS (
@@ -97,4 +86,3 @@ FROM sequences
 CROSS JOIN stream_watermarks
 LEFT JOIN accepted_starts ON accepted_starts.sid = sequences.sid
 LEFT JOIN apps ON apps.app_id = accepted_starts.app_id
-WHERE sequences.greatest + 1 > sequences.numbers

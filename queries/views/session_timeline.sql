@@ -76,8 +76,8 @@ SELECT DISTINCT
         CASE WHEN new_uid IS NOT NULL THEN concat('new uid ', new_uid) END,
         CASE WHEN bucket IS NOT NULL THEN concat('storage ', concat_ws(':', vendor_name, bucket)) END,
         CASE
-            WHEN cardinality(files) = 1 THEN concat('file ', files[1])
-            WHEN cardinality(files) > 1 THEN concat(cardinality(files), ' files, first ', files[1])
+            WHEN cardinality(files) = 1 THEN concat('file ', array_element(files, 1))
+            WHEN cardinality(files) > 1 THEN concat(cardinality(files), ' files, first ', array_element(files, 1))
         END
     ) AS detail,
     event_id,

@@ -35,7 +35,7 @@ SELECT
     min(region_code) AS region_code,
     min(vendor_name) AS vendor_name,
     min(caller_region) AS caller_region,
-    coalesce(bool_or(array_has(av_file_types, 'mp4')), false) AS wants_mp4,
+    coalesce(bool_or(array_contains(av_file_types, 'mp4')), false) AS wants_mp4,
     min(event_id) AS event_id
 FROM api_calls
 WHERE operation = 'start' AND outcome = 'ok' AND sid IS NOT NULL

@@ -102,7 +102,7 @@ calls AS (
     LEFT ANTI JOIN superseded
         ON superseded.position = CASE
             WHEN api_calls.replay_of IS NULL THEN concat(
-                topic, '/', coalesce(CAST("partition" AS VARCHAR), source_id), '@', "offset", '#', record_index
+                topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
             )
         END
     WHERE operation = 'start'
@@ -287,7 +287,7 @@ SELECT
     placed.exclude_resource_ids,
     placed.resource_expired_hour,
     placed.responded_at + arrow_cast(
-        arrow_cast(placed.resource_expired_hour, 'Int64') * 3600000000, 'Duration(Microsecond)'
+        CAST(placed.resource_expired_hour AS BIGINT) * 3600000000, 'Duration(Microsecond)'
     ) AS expires_at,
     placed.recorder_region,
     placed.ticket_storage_identity,

@@ -45,6 +45,8 @@ SELECT
             THEN least(monitored_buckets.last_at, stream.watermark)
     END AS watched_until
 FROM session_uploads
+LEFT ANTI JOIN session_arrivals ON session_arrivals.sid = session_uploads.sid
+-- A file of any other kind, too, shows that something came.
 LEFT ANTI JOIN (
     SELECT sid
     FROM storage_events

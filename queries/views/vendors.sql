@@ -10,9 +10,9 @@
 -- vendor_title = { type = "string", doc = "name for people" }
 -- ---
 SELECT
-    column1 AS vendor,
-    column2 AS vendor_name,
-    column3 AS vendor_title
+    vendor,
+    vendor_name,
+    vendor_title
 FROM (
     VALUES
         (0, 'qiniu', 'Qiniu Cloud Kodo'),
@@ -25,4 +25,4 @@ FROM (
         (7, 'obs', 'Huawei Cloud OBS'),
         (8, 'bos', 'Baidu Cloud BOS'),
         (11, 's3compat', 'S3-compatible storage')
-)
+) AS numbers (vendor, vendor_name, vendor_title)

@@ -96,9 +96,11 @@ pub async fn run(mut args: InvestigateArgs, context: &Context) -> Result<Outcome
     let (since, until) = (args.since.as_deref(), args.until.as_deref());
     let days = Window::parse(since, until, context.clock.now())?;
     args.engine.read_until = days.until;
+    // `watermarks` reads it more than once.
+    let kept = BTreeSet::from(["partition_hours".to_string()]);
     let (engine, library) = args
         .engine
-        .open_keeping(context, days.since, |_| Ok(BTreeSet::new()))
+        .open_keeping(context, days.since, |_| Ok(kept))
         .await?;
     let overrides = library.overrides(&context.config.detect.params, &[])?;
     let mut case = Case::open(&engine, &library, overrides, &args.question, at).await?;

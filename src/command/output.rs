@@ -152,6 +152,10 @@ impl EngineArgs {
         kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
         stepwise: Stepwise,
     ) -> Result<(Engine, Library)> {
+        // Which step takes how long; what is asked for says all else itself.
+        if context.verbose > 0 {
+            super::start_logging(super::LogFormat::Text, context.verbose);
+        }
         let library = self.library()?;
         let kept = kept(&library)?;
         let tables = (context.lake()?)

@@ -40,6 +40,8 @@ pub struct Header {
     /// Of a report's query: its rows are a table that the report's other queries read.
     #[serde(default)]
     pub kept: bool,
+    /// Of a view that is kept: a column of hexadecimal digits, never null, by whose ranges its rows can be computed apart.
+    pub sliced_by: Option<String>,
     /// Columns that together say which fault this is; the finding's id is their hash.
     #[serde(default)]
     pub identity: Vec<String>,

@@ -105,11 +105,13 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "views/backup_signs.sql",
     "views/believed.sql",
     "views/dead_letters.sql",
+    "views/event_times.sql",
     "views/failed_call_chains.sql",
     "views/failed_calls.sql",
     "views/idle_chains.sql",
     "views/incomplete_arrivals.sql",
     "views/monitored_buckets.sql",
+    "views/partition_hours.sql",
     "views/positions.sql",
     "views/record_versions.sql",
     "views/session_arrivals.sql",
@@ -123,6 +125,7 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "views/session_lifecycles.sql",
     "views/session_lookups.sql",
     "views/session_notices.sql",
+    "views/session_paths.sql",
     "views/session_places.sql",
     "views/session_records.sql",
     "views/session_sequences.sql",
@@ -137,6 +140,7 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "views/unannounced_arrivals.sql",
     "views/unexplained_arrivals.sql",
     "views/unseen_uploads.sql",
+    "views/user_arrivals.sql",
     "views/vendors.sql",
     "views/waiting_backups.sql",
     "views/watermarks.sql",
@@ -247,6 +251,7 @@ impl Library {
             .map(|(name, query)| View {
                 name: name.to_string(),
                 sql: query.sql.clone(),
+                sliced_by: (query.header.as_ref()).and_then(|header| header.sliced_by.clone()),
             })
             .collect()
     }

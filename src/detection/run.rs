@@ -136,9 +136,15 @@ async fn run_one(
         &options.window,
     )?;
     check_severity(&findings, detection)?;
+    tracing::debug!(findings = findings.num_rows(), "ran {}", detection.name);
     let not_judged = match &detection.not_judged {
         Some(statement) => {
             let rows = engine.collect(statement, &params).await?;
+            tracing::debug!(
+                not_judged = rows.num_rows(),
+                "ran {} for what could not be judged",
+                detection.name
+            );
             findings::not_judged_from_rows(&rows, &detection.name)?
         }
         None => RecordBatch::new_empty(findings::not_judged_schema()),

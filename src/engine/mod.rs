@@ -29,7 +29,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, ident, lit};
 use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
@@ -78,7 +78,8 @@ pub struct EngineOptions {
 pub enum Stepwise {
     #[default]
     Never,
-    /// Where the tables have so few rows that planning would take most of the time.
+    /// Where the tables have so few rows that planning would take most of the time. Elsewhere only the queries of a
+    /// `WITH` are computed so that are read more than once.
     LittleData,
     Always,
 }
@@ -119,7 +120,15 @@ pub struct Engine {
     /// Relations whose rows come later, with their columns.
     promised: Vec<(String, SchemaRef)>,
     is_stepwise: bool,
+    /// Whether a query of a `WITH` is computed before its readers when it has several.
+    is_sharing: bool,
+    /// Into how many parts the rows of a view are divided that can be computed apart.
+    slices: usize,
 }
+
+/// Rows of all tables together for which one slice is enough. What a slice keeps in memory while it is computed is in the
+/// order of a kilobyte a row, at most.
+const ROWS_OF_SLICE: i64 = 1_000_000;
 
 impl Engine {
     /// Opens a session over the given tables. A stream that is not among them is an empty table, so that
@@ -138,6 +147,8 @@ impl Engine {
             kept: options.kept,
             promised: Vec::new(),
             is_stepwise: false,
+            is_sharing: options.stepwise != Stepwise::Never,
+            slices: 1,
         };
         for stream in Stream::ALL {
             let provider = match tables.iter().find(|(of, _)| *of == stream) {
@@ -157,7 +168,11 @@ impl Engine {
         engine.views = Mutex::new(views);
         engine.is_stepwise = match options.stepwise {
             Stepwise::Never => false,
-            Stepwise::LittleData => engine.rows().await? <= stepwise::ROWS_MAX,
+            Stepwise::LittleData => {
+                let rows = engine.rows().await?;
+                engine.slices = usize::try_from(rows / ROWS_OF_SLICE)?.next_power_of_two();
+                rows <= stepwise::ROWS_MAX
+            }
             Stepwise::Always => true,
         };
         if engine.is_stepwise {
@@ -227,10 +242,7 @@ impl Engine {
         params: &[(String, ScalarValue)],
     ) -> Result<SendableRecordBatchStream> {
         self.register_views(statement).await?;
-        let plan = match self.is_stepwise {
-            true => self.plan_in_steps(statement, params).await?,
-            false => self.plan(statement, params).await?,
-        };
+        let plan = self.plan_sharing(statement, params).await?;
         self.start(plan).await
     }
 
@@ -342,6 +354,18 @@ impl Engine {
         Ok(plan)
     }
 
+    /// Plans a statement. What it reads more than once is computed first, once, where the session is for such statements.
+    async fn plan_sharing(
+        &self,
+        statement: &Statement,
+        params: &[(String, ScalarValue)],
+    ) -> Result<LogicalPlan> {
+        match self.is_sharing {
+            true => self.plan_in_steps(statement, params).await,
+            false => self.plan(statement, params).await,
+        }
+    }
+
     /// Returns the names of all relations.
     fn relations(&self) -> Vec<String> {
         let logs = Stream::ALL.map(log_name).into_iter();
@@ -428,17 +452,50 @@ impl Engine {
 
     /// Registers the rows that a view has now, in its stead.
     async fn keep_view(&self, view: &View) -> Result<()> {
-        let statement = Statement::parse_one(&view.sql)?;
-        let plan = match self.is_stepwise {
-            true => self.plan_in_steps(&statement, &[]).await?,
-            false => self.plan(&statement, &[]).await?,
-        };
-        let stream = self.start(plan).await?;
-        let schema = stream.schema();
-        let rows: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+        let plan = self
+            .plan_sharing(&Statement::parse_one(&view.sql)?, &[])
+            .await?;
+        let mut schema = Arc::clone(plan.schema().inner());
+        let mut rows: Vec<RecordBatch> = Vec::new();
+        for plan in self.in_slices(plan, view)? {
+            let stream = self.start(plan).await?;
+            schema = stream.schema();
+            let computed: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+            rows.extend(computed);
+        }
+        tracing::debug!(
+            rows = rows.iter().map(RecordBatch::num_rows).sum::<usize>(),
+            bytes = rows
+                .iter()
+                .map(RecordBatch::get_array_memory_size)
+                .sum::<usize>(),
+            "computed the view {}",
+            view.name
+        );
         self.session
             .register_table(view.name.as_str(), stepwise::table(schema, rows)?)?;
         Ok(())
+    }
+
+    /// Returns the plans whose rows together are those of a view.
+    fn in_slices(&self, plan: LogicalPlan, view: &View) -> Result<Vec<LogicalPlan>> {
+        let Some(column) = &view.sliced_by else {
+            return Ok(vec![plan]);
+        };
+        let bounds = slice_bounds(self.slices);
+        let from = std::iter::once(None).chain(bounds.iter().copied().map(Some));
+        let to = (bounds.iter().copied().map(Some)).chain(std::iter::once(None));
+        from.zip(to)
+            .map(|(from, to)| {
+                let from = from.map(|from| ident(column).gt_eq(lit(from.to_string())));
+                let to = to.map(|to| ident(column).lt(lit(to.to_string())));
+                let mut slice = LogicalPlanBuilder::from(plan.clone());
+                for bound in [from, to].into_iter().flatten() {
+                    slice = slice.filter(bound)?;
+                }
+                Ok(slice.build()?)
+            })
+            .collect()
     }
 
     async fn register_view(&self, view: &View) -> Result<()> {
@@ -465,6 +522,13 @@ fn type_name(data_type: &DataType) -> String {
         DataType::List(item) => format!("list of {}", type_name(item.data_type())),
         other => other.to_string().to_lowercase(),
     }
+}
+
+/// Returns the first digits of all slices but the first, for as many of them as the digits divide into.
+fn slice_bounds(slices: usize) -> Vec<char> {
+    let digits = "0123456789abcdef";
+    let each = digits.len() / slices.clamp(1, digits.len());
+    digits.chars().step_by(each).skip(1).collect()
 }
 
 fn session(options: &EngineOptions) -> Result<SessionContext> {

@@ -11,7 +11,7 @@ use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement as Parsed};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
     Cte, Expr, Query, Statement as SqlStatement, Value, With, visit_expressions,
-    visit_expressions_mut,
+    visit_expressions_mut, visit_relations,
 };
 
 /// Functions whose result differs between two runs over the same data.
@@ -29,6 +29,14 @@ const VOLATILE_FUNCTIONS: [&str; 12] = [
     "gen_random_uuid",
     "sysdate",
 ];
+
+/// Which of the queries of a `WITH` are computed before what reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chosen {
+    All,
+    /// Those that are read more than once. The planner would write them out, and compute them, once for each reader.
+    Shared,
+}
 
 /// One parsed SQL statement.
 #[derive(Debug, Clone)]
@@ -90,10 +98,10 @@ impl Statement {
         }
     }
 
-    /// Takes apart a query that begins with `WITH`: returns a statement for each of its named queries, in order, and
-    /// the statement itself, in which `SELECT * FROM` the slot of the same number stands for each. A statement for a
-    /// named query reads those before it from their slots, too. Gives none where the names refer to themselves.
-    pub(super) fn steps(&self, slots: &str) -> Option<(Vec<Statement>, Statement)> {
+    /// Takes apart a query that begins with `WITH`: returns a statement for each of its named queries that `chosen` takes,
+    /// in order, and the statement itself, in which `SELECT * FROM` the slot of the same number stands for each. A statement
+    /// for a named query reads those before it from their slots, too. Gives none where the names refer to themselves.
+    pub(super) fn steps(&self, slots: &str, chosen: Chosen) -> Option<(Vec<Statement>, Statement)> {
         let Parsed::Statement(parsed) = &self.parsed else {
             return None;
         };
@@ -103,10 +111,14 @@ impl Statement {
         let with = query.with.as_ref().filter(|with| !with.recursive)?;
         let mut steps = Vec::with_capacity(with.cte_tables.len());
         let mut known: Vec<Cte> = Vec::with_capacity(with.cte_tables.len());
-        for (number, named) in with.cte_tables.iter().enumerate() {
+        for named in &with.cte_tables {
             // Names within a name may hide those before it.
             if named.query.with.is_some() {
                 return None;
+            }
+            if chosen == Chosen::Shared && readers(query, &named.alias.name.value) < 2 {
+                known.push(named.clone());
+                continue;
             }
             let mut step = named.query.as_ref().clone();
             step.with = Some(With {
@@ -114,8 +126,8 @@ impl Statement {
                 ..with.clone()
             })
             .filter(|with| !with.cte_tables.is_empty());
+            let sql = format!("SELECT * FROM \"{slots}{}\"", steps.len());
             steps.push(Statement::of_query(step));
-            let sql = format!("SELECT * FROM \"{slots}{number}\"");
             let stored = Statement::parse_one(&sql).ok()?.into_query()?;
             known.push(Cte {
                 query: Box::new(stored),
@@ -205,6 +217,16 @@ impl Statement {
             });
         }
     }
+}
+
+/// Says how many times a query reads a relation of this name.
+fn readers(query: &Query, name: &str) -> usize {
+    let mut count = 0;
+    let _: ControlFlow<()> = visit_relations(query, |relation| {
+        count += usize::from(relation.to_string() == name);
+        ControlFlow::Continue(())
+    });
+    count
 }
 
 fn each_expression_mut(
@@ -345,7 +367,9 @@ mod tests {
     #[test]
     fn named_queries_become_steps() {
         let statement = parse("WITH a AS (SELECT 1 AS x), b AS (SELECT x FROM a) SELECT x FROM b");
-        let (steps, last) = statement.steps("slot").expect("has named queries");
+        let (steps, last) = statement
+            .steps("slot", Chosen::All)
+            .expect("has named queries");
         let steps: Vec<_> = steps.iter().map(|step| step.parsed.to_string()).collect();
         assert_eq!(
             steps,
@@ -358,7 +382,19 @@ mod tests {
             last.parsed.to_string(),
             "WITH a AS (SELECT * FROM \"slot0\"), b AS (SELECT * FROM \"slot1\") SELECT x FROM b"
         );
-        assert!(parse("SELECT 1").steps("slot").is_none());
+        assert!(parse("SELECT 1").steps("slot", Chosen::All).is_none());
+    }
+
+    #[test]
+    fn named_queries_that_are_read_twice_become_steps() {
+        let sql = "WITH a AS (SELECT 1 AS x), b AS (SELECT x FROM a) SELECT b.x FROM b JOIN b AS c ON b.x = c.x";
+        let (steps, last) = (parse(sql).steps("slot", Chosen::Shared)).expect("has named queries");
+        let steps: Vec<_> = steps.iter().map(|step| step.parsed.to_string()).collect();
+        assert_eq!(steps, ["WITH a AS (SELECT 1 AS x) SELECT x FROM a"]);
+        assert_eq!(
+            last.parsed.to_string(),
+            "WITH a AS (SELECT 1 AS x), b AS (SELECT * FROM \"slot0\") SELECT b.x FROM b JOIN b AS c ON b.x = c.x"
+        );
     }
 
     #[test]

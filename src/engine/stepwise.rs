@@ -18,6 +18,7 @@ use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuil
 use datafusion::optimizer::propagate_empty_relation::PropagateEmptyRelation;
 use futures::TryStreamExt;
 
+use super::statement::Chosen;
 use super::{Engine, Statement, readable};
 
 /// What is little: rows of all tables together.
@@ -109,14 +110,19 @@ fn is_union(plan: &LogicalPlan) -> bool {
 }
 
 impl Engine {
-    /// Computes the queries of a statement's `WITH`, each over the rows of those before it, and plans the rest.
+    /// Computes the queries of a statement's `WITH`, each over the rows of those before it, and plans the rest. Over much
+    /// data it computes only those that more than one reader has.
     pub(super) async fn plan_in_steps(
         &self,
         statement: &Statement,
         params: &[(String, ScalarValue)],
     ) -> Result<LogicalPlan> {
         let slots = format!("with{}.", RUNS.fetch_add(1, Ordering::Relaxed));
-        let Some((steps, last)) = statement.steps(&slots) else {
+        let chosen = match self.is_stepwise {
+            true => Chosen::All,
+            false => Chosen::Shared,
+        };
+        let Some((steps, last)) = statement.steps(&slots, chosen) else {
             return named(self.plan(statement, params).await?);
         };
         let slot = |number: usize| format!("\"{slots}{number}\"");

@@ -49,6 +49,7 @@ fn view(name: &str, sql: &str) -> View {
     View {
         name: name.to_string(),
         sql: sql.to_string(),
+        sliced_by: None,
     }
 }
 
@@ -274,6 +275,31 @@ async fn a_kept_view_gives_what_it_would_give_anyway() {
         let engine = engine.expect("opens");
         let sids = count(&engine, "SELECT count(*) FROM sids", &[]).await;
         assert_eq!(sids, 11, "ten sessions and none: {kept:?}");
+    }
+}
+
+#[tokio::test]
+async fn slices_hold_every_row_once() {
+    for slices in [1, 2, 4, 8, 16, 32] {
+        let bounds = slice_bounds(slices);
+        assert_eq!(bounds.len() + 1, slices.min(16));
+        assert!(bounds.is_sorted());
+    }
+    let sql = "SELECT md5(sid) AS id FROM log_webhooks WHERE sid IS NOT NULL GROUP BY sid";
+    for slices in [1, 4, 16] {
+        let options = EngineOptions {
+            views: vec![View {
+                sliced_by: Some("id".to_string()),
+                ..view("ids", sql)
+            }],
+            kept: BTreeSet::from(["ids".to_string()]),
+            ..EngineOptions::default()
+        };
+        let engine = Engine::memory(webhooks(40), options).await;
+        let mut engine = engine.expect("opens");
+        engine.slices = slices;
+        let ids = "SELECT count(DISTINCT id) * 1000 + count(*) FROM ids";
+        assert_eq!(count(&engine, ids, &[]).await, 40_040);
     }
 }
 

@@ -12,6 +12,9 @@ pub struct View {
     pub name: String,
     /// One `SELECT`, comments allowed, no parameters.
     pub sql: String,
+    /// A column of hexadecimal digits, never null, that the rows are computed by: those of one range of its values need
+    /// nothing of the others. Much data is taken range by range, so that less has to be in memory at a time.
+    pub sliced_by: Option<String>,
 }
 
 /// The views of a session, each after those that it reads, and which of them are registered already.
@@ -106,6 +109,7 @@ mod tests {
         View {
             name: name.to_string(),
             sql: sql.to_string(),
+            sliced_by: None,
         }
     }
 

@@ -56,6 +56,7 @@ impl Given<'_> {
         let kept = kept.map(|query| View {
             name: query.name.clone(),
             sql: query.sql.clone(),
+            sliced_by: None,
         });
         engine.keep(kept.collect())
     }

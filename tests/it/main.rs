@@ -20,6 +20,7 @@ mod layout;
 mod maintain;
 mod maintain_power_cut;
 mod object_store;
+mod portable;
 mod power_cut;
 mod prompt;
 mod report;

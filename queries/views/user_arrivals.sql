@@ -1,0 +1,59 @@
+-- ---
+-- name        = "user_arrivals"
+-- title       = "What arrived in the buckets of sessions, by recorded user"
+-- kept        = true
+-- sliced_by   = "sid"
+-- description = """
+-- One row per session, bucket and recorded user that ever had a file there; a merged file belongs to no user. `session_arrivals`
+-- has the sums over all users.
+-- """
+--
+-- [columns]
+-- sid           = { type = "string", doc = "recording session id" }
+-- vendor_name   = { type = "string", doc = "slug of the vendor" }
+-- bucket        = { type = "string", doc = "bucket or container" }
+-- recorded_uid  = { type = "string", doc = "uid of the recorded user; empty where the name has none" }
+-- cname         = { type = "string", doc = "channel name, from the keys" }
+-- prefix        = { type = "string", doc = "path before the file names" }
+-- writes        = { type = "int64", doc = "writes, redeliveries included" }
+-- indexes       = { type = "int64", doc = "writes of an index (m3u8, mpd)" }
+-- slices        = { type = "int64", doc = "writes of a slice (ts, webm)" }
+-- mp4s          = { type = "int64", doc = "writes of an mp4" }
+-- failover      = { type = "int64", doc = "highest n of a `bak<n>_` name; null without one" }
+-- first_at      = { type = "timestamp", doc = "first write" }
+-- last_at       = { type = "timestamp", doc = "last write" }
+-- last_slice_at = { type = "timestamp", doc = "last write of a slice; slices are written once" }
+-- event_id      = { type = "string", doc = "event id of one of the writes" }
+-- ---
+SELECT
+    sid,
+    vendor_name,
+    bucket,
+    recorded_uid,
+    min(cname) AS cname,
+    min(prefix) AS prefix,
+    count(*) AS writes,
+    count(CASE WHEN file_type IN ('m3u8', 'mpd') THEN 1 END) AS indexes,
+    count(CASE WHEN file_type IN ('ts', 'webm') THEN 1 END) AS slices,
+    count(CASE WHEN file_type = 'mp4' THEN 1 END) AS mp4s,
+    max(failover_index) AS failover,
+    min(at) AS first_at,
+    max(at) AS last_at,
+    max(CASE WHEN file_type IN ('ts', 'webm') THEN at END) AS last_slice_at,
+    min(event_id) AS event_id
+FROM (
+    SELECT
+        sid,
+        vendor_name,
+        bucket,
+        coalesce(recorded_uid, '') AS recorded_uid,
+        cname,
+        prefix,
+        file_type,
+        failover_index,
+        event_id,
+        CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at
+    FROM storage_events
+    WHERE kind = 'created' AND sid IS NOT NULL AND file_type IS NOT NULL
+)
+GROUP BY sid, vendor_name, bucket, recorded_uid
