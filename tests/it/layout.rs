@@ -325,8 +325,8 @@ async fn a_session_is_told_from_the_files_of_its_channel() {
         let sql = format!("SELECT * FROM {view} WHERE sid = '{}'", sid(300));
         let read = reading(Stream::ApiCalls, &sql).await;
         assert_eq!(read.rows, 1, "{view}: {read:?}");
-        // Of the hundreds that its scans could read.
-        assert!(read.row_groups <= COMMITS as usize / 5, "{view}: {read:?}");
+        // Of the hundreds that its scans could read; `sessions` reads `starts` twice, to tell the first of each session.
+        assert!(read.row_groups <= COMMITS as usize / 4, "{view}: {read:?}");
     }
 }
 
