@@ -20,6 +20,7 @@ use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
 use object_store::ObjectStoreExt;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::encode::{DataFile, encode};
@@ -134,6 +135,9 @@ impl Batch {
 /// theirs, so of ten consumers of a table one that loses so often has other troubles.
 const CONFLICTS_MAX: u32 = 100;
 
+/// Commits of others that are read one by one to learn what they did to the offsets.
+const FOLLOWED_MAX: u64 = 50;
+
 /// Before a file waits longer than this for its commit, nobody removes it as an orphan.
 pub const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
 
@@ -152,7 +156,7 @@ pub enum CommitError {
 pub struct Ledger {
     stream: Stream,
     table: DeltaTable,
-    /// Valid for the loaded version only; forgotten when another's commit is seen.
+    /// Valid for the loaded version only.
     known: BTreeMap<AppId, Option<i64>>,
 }
 
@@ -175,12 +179,34 @@ impl Ledger {
 
     /// Loads the newest version.
     pub async fn refresh(&mut self) -> Result<(), CommitError> {
-        let before = self.table.version();
+        let before = self.version();
         update(&mut self.table).await.map_err(unavailable)?;
-        if self.table.version() != before {
+        if self.version() != before && !self.follow(before).await {
             self.known.clear();
         }
         Ok(())
+    }
+
+    /// Learns from the commits after version `before` what they did to the offsets, so that not every offset has to be
+    /// looked up in the whole log again. Returns whether all of them could be read.
+    async fn follow(&mut self, before: u64) -> bool {
+        let log = self.table.log_store();
+        let passed = self.version().checked_sub(before);
+        if self.known.is_empty() || passed.is_none_or(|passed| passed > FOLLOWED_MAX) {
+            return false;
+        }
+        for version in before + 1..=self.version() {
+            let Ok(Some(commit)) = log.read_commit_entry(version).await else {
+                return false;
+            };
+            let Some(set) = transactions(&commit) else {
+                return false;
+            };
+            for Txn { app_id, version } in set {
+                self.known.insert(AppId(app_id), Some(version));
+            }
+        }
+        true
     }
 
     /// Returns the next offset that the loaded version holds for `app_id`.
@@ -388,9 +414,7 @@ impl Ledger {
 
     /// Finds out what became of a commit that ended in an error; returns its version when it landed after all.
     async fn resolve(&mut self, batch: &Batch) -> Result<Option<u64>, CommitError> {
-        self.known.clear();
         self.refresh().await?;
-        self.known.clear();
         self.check_offsets(batch).await
     }
 
@@ -403,6 +427,28 @@ impl Ledger {
             .collect();
         Ok(batch.adds.iter().all(|add| live.contains(&add.path)))
     }
+}
+
+/// A line of a commit, as far as offsets are concerned.
+#[derive(Deserialize)]
+struct Line {
+    txn: Option<Txn>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
+}
+
+/// Returns the offsets that a commit sets; none if it cannot be read.
+fn transactions(commit: &[u8]) -> Option<Vec<Txn>> {
+    let lines = serde_json::Deserializer::from_slice(commit).into_iter::<Line>();
+    lines
+        .filter_map(|line| line.map(|line| line.txn).transpose())
+        .collect::<Result<_, _>>()
+        .ok()
 }
 
 /// Loads the newest version. A table that was last looked at before the log was cut is read from its checkpoint anew.
