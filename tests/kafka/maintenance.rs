@@ -17,6 +17,8 @@ fn maintenance_killed_beside_running_consumers_loses_nothing_and_repeats_nothing
     let broker = Broker::shared();
     let mut deployment = Deployment::new(broker, &[(Stream::ApiCalls, 2), (Stream::Webhooks, 2)]);
     deployment.set(&["maintain", "min_files"], 2);
+    // Maintenance needs some turns between the commits of two consumers; fewer and larger ones leave them.
+    deployment.set(&["consume", "commit_interval"], "1s");
     let producer = Producer::new(broker.address());
     let mut consumers = [deployment.consume(), deployment.consume()];
     let mut random = Pcg64::seed_from_u64(9);

@@ -48,7 +48,9 @@ impl Producer {
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
             .set("message.max.bytes", "16777216")
-            .set("linger.ms", "5");
+            .set("linger.ms", "5")
+            // Brokers go down and come back; who is slow already need not wait on top.
+            .set("reconnect.backoff.max.ms", "500");
         for (key, value) in properties {
             config.set(*key, *value);
         }
@@ -130,7 +132,7 @@ impl Producer {
     /// Waits until the broker has acknowledged everything.
     pub fn flush(&self) {
         self.inner
-            .flush(Duration::from_secs(60))
+            .flush(Duration::from_secs(120))
             .expect("the broker acknowledges");
     }
 
