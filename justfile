@@ -13,7 +13,7 @@ test:
 
 # Against a real Apache Kafka and a real MinIO, which the tests start by themselves (Java and Maven; curl).
 test-kafka:
-    cargo test --locked --test kafka -- --test-threads 4
+    cargo test --locked --test kafka -- --test-threads 3
 
 # The report's page in a real browser (Chromium).
 test-browser:
