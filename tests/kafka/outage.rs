@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::mocking::MockCluster;
+use rdkafka::mocking::{MockCluster, MockCoordinator};
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tapetrail::event::Stream;
@@ -78,6 +78,10 @@ fn leaders_move_and_brokers_stall() {
         deployment.wait_for_all(&producer);
         mock.broker_round_trip_time(broker, Duration::ZERO)
             .expect("no delay");
+        // As a real cluster does; the mock's group would stay without its coordinator.
+        let group = MockCoordinator::Group(deployment.group().to_string());
+        mock.coordinator(group, broker % 3 + 1)
+            .expect("another coordinator");
         mock.broker_down(broker).expect("down");
         for partition in 0..4 {
             mock.partition_leader(topic, partition, Some(broker % 3 + 1))
