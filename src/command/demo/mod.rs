@@ -117,7 +117,9 @@ impl Seen {
 }
 
 async fn look(context: &Context) -> Result<Seen> {
-    let (engine, library) = EngineArgs::default().open(context, None).await?;
+    let (engine, library) = EngineArgs::default()
+        .open_keeping(context, None, |library| library.kept_views(&[]))
+        .await?;
     let findings = detections::run(&engine, &library, &RunOptions::default()).await?;
     Ok(Seen {
         messages: report::messages(&engine).await?,
