@@ -12,7 +12,7 @@
 
 me=${0##*/}
 cache=${TAPETRAIL_CACHE:-$HOME/.cache/tapetrail}
-# What ends the service as if the power had failed.
+# What ends the service as if the power had failed, in the place of KILL.
 at_once=KILL
 
 fail() {
@@ -101,7 +101,7 @@ watch() {
     while kill -0 "$owner" 2>/dev/null; do
         sleep 1
     done
-    signal=$at_once
+    signal=KILL
     stop
     rm -rf "$dir"
 }
@@ -109,7 +109,7 @@ watch() {
 stop() {
     local waited=0
     if is_running; then
-        kill "-$signal" "$(<"$dir/pid")"
+        kill "-${signal/#KILL/$at_once}" "$(<"$dir/pid")"
         while is_running; do
             ((waited++ < 300)) || kill -KILL "$(<"$dir/pid")"
             sleep 0.1
