@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Context, Outcome};
 use crate::event::Stream;
 use crate::intake::{Intake, Message};
-use crate::lake::commit::{AppId, Batch, CommitError, Ledger, Range};
+use crate::lake::commit::{Batch, CommitError, Ledger, Range};
+use crate::lake::log::AppId;
 use crate::source::file;
 use crate::table::rows::{Origin, Rows};
 
