@@ -47,7 +47,7 @@ fn a_row_that_was_deleted_is_not_believed_whatever_the_connector_makes_up_of_it(
         row(Some(SID), 2, Some("a"), "2026-11-22T10:00:00Z"),
     );
     assert_eq!(
-        believed(&[insert.clone()]),
+        believed(std::slice::from_ref(&insert)),
         format!("7,{SID},oss,a,uploaded")
     );
     let made_up = json!({"id": 7, "channel": "", "sid": null, "vendor": 0, "bucket": null, "status": "recording",
