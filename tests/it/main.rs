@@ -5,6 +5,7 @@ mod disk;
 #[path = "../planted/mod.rs"]
 mod planted;
 
+mod beliefs;
 mod broken_files;
 mod cli;
 mod breakage;
