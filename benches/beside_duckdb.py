@@ -9,7 +9,9 @@
 
 In DuckDB the views that say `kept = true` are temporary tables, as tapetrail keeps them; all others are views. Each
 detection has its default parameters and runs with its query of what could not be judged, as `tapetrail detect` does.
-Ratio: DuckDB's seconds by tapetrail's; above 1 tapetrail is faster. Exits with 1 when findings differ.
+Ratio: DuckDB's seconds by tapetrail's; above 1 tapetrail is faster. Exits with 1 when findings differ. tapetrail gets as many
+cores as DuckDB gets threads. On more than one its steps overlap, and each is told with the time since the one that ended
+before it: for the ratio of each detection ask for --threads 1, or for --alone.
 
 What DuckDB spells otherwise is in CALLS, WORDS, MACROS and SETTINGS below, and nowhere else; queries/README.md lists it
 beside Spark's spelling, and a test keeps the SQL to that (tests/it/portable.rs).
@@ -18,6 +20,7 @@ beside Spark's spelling, and a test keeps the SQL to that (tests/it/portable.rs)
 import argparse
 import glob
 import json
+import os
 import re
 import resource
 import subprocess
@@ -340,7 +343,10 @@ def run_tapetrail(options, names):
     command = [options.tapetrail, "-v", "--lake", options.lake, "detect", "--only", ",".join(names)]
     command += ["--format", "ndjson", "--memory-limit", options.memory, "--queries", str(QUERIES)]
     before, clock = datetime.now(timezone.utc), Stopwatch(resource.RUSAGE_CHILDREN)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[: options.threads])
     process = subprocess.run(command, capture_output=True, text=True, check=False)
+    os.sched_setaffinity(0, cores)
     done = Run(seconds=clock.lap())
     if process.returncode != 0:
         sys.exit(f"tapetrail: {process.stderr}")
