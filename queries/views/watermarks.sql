@@ -51,7 +51,7 @@ latest AS (
         last_hours.topic,
         last_hours.partition_number,
         events.event_id,
-        min(events.at) AS at
+        max(events.at) AS at
     FROM last_hours
     -- The filter says nothing new, but it reaches the files: ids of earlier hours are not read.
     INNER JOIN event_times AS events

@@ -13,11 +13,12 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
 use super::{Context, Format};
-use crate::detection::library::Library;
 use crate::detection::window;
+use crate::detection::{self, library::Library};
 use crate::engine::{self, Engine, EngineOptions, Stepwise};
 use crate::event::Micros;
 use crate::lake::history::{AsOf, versions};
+use crate::lake::reach;
 use crate::lake::table::providers;
 use crate::render::{
     CsvRenderer, JsonRenderer, MarkdownRenderer, Output, Render, Rendered, TableRenderer,
@@ -168,7 +169,7 @@ impl EngineArgs {
                 context.lake
             );
         }
-        let options = EngineOptions {
+        let mut options = EngineOptions {
             memory: self.memory_limit,
             read_from,
             read_until: self.read_until,
@@ -178,6 +179,12 @@ impl EngineArgs {
             stepwise,
             ..EngineOptions::default()
         };
+        // A statement by itself hardly ever asks; a run of many always does.
+        if stepwise != Stepwise::Never
+            && let Some(reaches) = reach::of_tables(&tables, |day| options.reads(day))?
+        {
+            options.given = detection::reach::given(&library, &reaches).await?;
+        }
         let tables = providers(&tables).await?;
         Ok((Engine::new(tables, options).await?, library))
     }

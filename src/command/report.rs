@@ -136,6 +136,13 @@ async fn make(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Repo
         .engine
         .open_keeping(context, detected.read_from(), kept)
         .await?;
+    // Before anything else is in memory.
+    eprintln!("verifying the lake");
+    let as_of = match args.engine.is_past() {
+        true => (args.engine.again(&engine)).as_of(context.clock.now())?,
+        false => AsOf::Newest,
+    };
+    let verified = verify::look(&context.lake()?, &library, &as_of).await?;
     eprintln!("running {} detections", library.detections().len());
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &args.params)?,
@@ -143,12 +150,6 @@ async fn make(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Repo
         window: detected,
     };
     let findings = detections::run(&engine, &library, &options).await?;
-    eprintln!("verifying the lake");
-    let as_of = match args.engine.is_past() {
-        true => (args.engine.again(&engine)).as_of(context.clock.now())?,
-        false => AsOf::Newest,
-    };
-    let verified = verify::look(&context.lake()?, &library, &as_of).await?;
     eprintln!("gathering the report");
     let given = Given {
         findings: &findings,
@@ -160,7 +161,10 @@ async fn make(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Repo
 
 /// Returns from when to when there are events, none where there are none.
 async fn span(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Option<Span>> {
-    let (engine, library) = args.engine.open(context, asked.since).await?;
+    let kept = |library: &Library| library.kept_views(&[]);
+    let (engine, library) = (args.engine)
+        .open_keeping(context, asked.since, kept)
+        .await?;
     let at = |engine: Engine| async move {
         let query = library
             .query("reports/span")

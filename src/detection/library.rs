@@ -302,6 +302,15 @@ impl Library {
             .collect())
     }
 
+    /// Says whether a query, by `folder/stem`, is the one that comes with the program.
+    pub fn is_ours(&self, name: &str) -> bool {
+        let path = format!("{name}.sql");
+        let ours = EMBEDDED.iter().find(|(known, _)| *known == path);
+        let query = self.queries.get(name);
+        ours.zip(query)
+            .is_some_and(|((_, sql), query)| *sql == query.sql)
+    }
+
     /// Returns a query by `folder/stem`.
     pub fn query(&self, name: &str) -> Option<&Query> {
         self.queries.get(name)

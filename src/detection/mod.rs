@@ -5,6 +5,7 @@ pub mod findings;
 pub mod front_matter;
 pub mod investigation;
 pub mod library;
+pub mod reach;
 pub mod report_query;
 pub mod run;
 pub mod window;

@@ -7,12 +7,13 @@ use arrow::array::{ArrayRef, StringArray, UInt64Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::findings;
 use super::front_matter::Severity;
 use super::library::{Detection, Library, Overrides};
 use super::window::Window;
-use crate::engine::Engine;
+use crate::engine::{Engine, cores};
 
 /// What a run is asked for.
 #[derive(Debug, Clone, Default)]
@@ -93,34 +94,71 @@ impl Findings {
     }
 }
 
-/// Runs detections one after the other; each uses all cores. The engine must have been opened with
-/// `read_from` of the same window.
+/// Runs detections, as many at a time as there are cores. The engine must have been opened with `read_from` of the same
+/// window.
 pub async fn run(engine: &Engine, library: &Library, options: &RunOptions) -> Result<Findings> {
-    let mut all_findings = Vec::new();
-    let mut all_not_judged = Vec::new();
-    let mut tallies = Vec::new();
+    let mut started = Vec::new();
     for detection in library.select(&options.only)? {
-        let (findings, not_judged) = run_one(engine, detection, options)
-            .await
-            .with_context(|| format!("detection `{}`", detection.name))?;
-        tallies.push(Tally {
-            detection: detection.name.clone(),
-            title: detection.header.title.clone(),
-            findings: findings.num_rows(),
-            worst: findings::severities(&findings)?.into_iter().max(),
-            not_judged: not_judged.num_rows(),
-        });
-        all_findings.push(findings);
-        all_not_judged.push(not_judged);
+        started.push(run_one(engine, detection, options));
     }
+    let found = stream::iter(started).buffered(cores());
+    gather(found.try_collect().await?)
+}
+
+/// The same over so little data that planning takes most of the time: the cores share that, too.
+pub async fn run_side_by_side(
+    engine: &Arc<Engine>,
+    library: &Library,
+    options: &RunOptions,
+) -> Result<Findings> {
+    let started = library.select(&options.only)?.into_iter().map(|detection| {
+        let (engine, detection) = (Arc::clone(engine), detection.clone());
+        let options = options.clone();
+        async move {
+            let found = async move { run_one(&engine, &detection, &options).await };
+            tokio::spawn(found).await?
+        }
+    });
+    let found = stream::iter(started).buffered(cores());
+    gather(found.try_collect().await?)
+}
+
+fn gather(found: Vec<Found>) -> Result<Findings> {
+    let findings: Vec<_> = found.iter().map(|of| of.findings.clone()).collect();
+    let not_judged = found.iter().map(|of| &of.not_judged);
     Ok(Findings {
-        rows: findings::in_order(&all_findings)?,
-        not_judged: concat_batches(&findings::not_judged_schema(), &all_not_judged)?,
-        tallies,
+        rows: findings::in_order(&findings)?,
+        not_judged: concat_batches(&findings::not_judged_schema(), not_judged)?,
+        tallies: found.into_iter().map(|of| of.tally).collect(),
     })
 }
 
-async fn run_one(
+/// What one detection found.
+struct Found {
+    findings: RecordBatch,
+    not_judged: RecordBatch,
+    tally: Tally,
+}
+
+async fn run_one(engine: &Engine, detection: &Detection, options: &RunOptions) -> Result<Found> {
+    let (findings, not_judged) = query_one(engine, detection, options)
+        .await
+        .with_context(|| format!("detection `{}`", detection.name))?;
+    let tally = Tally {
+        detection: detection.name.clone(),
+        title: detection.header.title.clone(),
+        findings: findings.num_rows(),
+        worst: findings::severities(&findings)?.into_iter().max(),
+        not_judged: not_judged.num_rows(),
+    };
+    Ok(Found {
+        findings,
+        not_judged,
+        tally,
+    })
+}
+
+async fn query_one(
     engine: &Engine,
     detection: &Detection,
     options: &RunOptions,

@@ -19,6 +19,7 @@ use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
+use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::ScalarValue;
@@ -32,8 +33,9 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, ident, lit};
 use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::TryStreamExt;
-use tokio::sync::Mutex;
+use futures::future::{BoxFuture, try_join_all};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
 
 pub use error::readable;
 use error::readable_among;
@@ -85,6 +87,18 @@ pub enum Stepwise {
     Always,
 }
 
+impl EngineOptions {
+    /// Says whether rows of a day are read.
+    pub fn reads(&self, day: NaiveDate) -> bool {
+        let day = day.signed_duration_since(NaiveDate::default()).num_days();
+        let day_of = |instant: Micros| instant.div_euclid(MICROS_PER_DAY);
+        let is_after = self.read_from.is_none_or(|from| day >= day_of(from));
+        let is_before =
+            (self.read_until).is_none_or(|until| day <= day_of(until.saturating_sub(1)));
+        day == 0 || (is_after && is_before)
+    }
+}
+
 impl Default for EngineOptions {
     fn default() -> Self {
         EngineOptions {
@@ -106,6 +120,9 @@ pub const DEFAULT_MEMORY: ByteSize = ByteSize::gib(4);
 /// Batches that a statement in a task of its own makes before anybody takes them.
 const BATCHES_AHEAD: usize = 2;
 
+/// Rows of a batch, as DataFusion has them by default.
+const BATCH_ROWS: usize = 8192;
+
 /// Consumers of memory that an out-of-memory error names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
@@ -116,7 +133,7 @@ pub struct Engine {
     /// Names of the views, each after those it reads.
     view_names: Vec<String>,
     /// Views are registered when a statement first needs them.
-    views: Mutex<Views>,
+    views: Views,
     kept: BTreeSet<String>,
     /// Relations whose rows come later, with their columns.
     promised: Vec<(String, SchemaRef)>,
@@ -125,6 +142,8 @@ pub struct Engine {
     is_sharing: bool,
     /// Into how many parts the rows of a view are divided that can be computed apart.
     slices: usize,
+    /// As many as there are cores: what is computed at a time, each on one of them.
+    cores: Semaphore,
 }
 
 /// Rows of all tables together for which one slice is enough. What a slice keeps in memory while it is computed is in the
@@ -144,12 +163,13 @@ impl Engine {
             table_versions: options.table_versions,
             session,
             view_names: views.names(),
-            views: Mutex::default(),
+            views: Views::default(),
             kept: options.kept,
             promised: Vec::new(),
             is_stepwise: false,
             is_sharing: options.stepwise != Stepwise::Never,
             slices: 1,
+            cores: Semaphore::new(cores()),
         };
         for stream in Stream::ALL {
             let provider = match tables.iter().find(|(of, _)| *of == stream) {
@@ -166,12 +186,15 @@ impl Engine {
                 .register_table(name.as_str(), Arc::new(table))?;
             views.note(name);
         }
-        engine.views = Mutex::new(views);
+        engine.views = views;
         engine.is_stepwise = match options.stepwise {
             Stepwise::Never => false,
             Stepwise::LittleData => {
                 let rows = engine.rows().await?;
                 engine.slices = usize::try_from(rows / ROWS_OF_SLICE)?.next_power_of_two();
+                if let Ok(n) = std::env::var("TT_SLICES") {
+                    engine.slices = n.parse()?;
+                }
                 rows <= stepwise::ROWS_MAX
             }
             Stepwise::Always => true,
@@ -237,7 +260,7 @@ impl Engine {
         let added = Views::new(queries)?;
         self.kept.extend(added.names());
         self.view_names.extend(added.names());
-        self.views.get_mut().append(added);
+        self.views.append(added);
         Ok(())
     }
 
@@ -284,9 +307,9 @@ impl Engine {
         statement: &Statement,
         params: &[(String, ScalarValue)],
     ) -> Result<RecordBatch> {
-        let stream = self.execute(statement, params).await?;
-        let schema = stream.schema();
-        let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+        self.register_views(statement).await?;
+        let plan = self.plan_sharing(statement, params).await?;
+        let (schema, batches) = self.rows_of(plan).await?;
         Ok(arrow::compute::concat_batches(&schema, &batches)?)
     }
 
@@ -404,6 +427,16 @@ impl Engine {
         frame.execute_stream().await.map_err(readable)
     }
 
+    /// Runs a plan to its end as a task of its own, once a core is free for it.
+    async fn rows_of(&self, plan: LogicalPlan) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let _core = self.cores.acquire().await?;
+        let stream = self.start(plan).await?;
+        let schema = stream.schema();
+        let rows = SpawnedTask::spawn(stream.try_collect()).join_unwind().await;
+        let rows = rows.context("the query was stopped")?.map_err(readable)?;
+        Ok((schema, rows))
+    }
+
     /// Settles the types of a plan.
     fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let state = self.session.state();
@@ -443,17 +476,23 @@ impl Engine {
         self.register(relations).await
     }
 
-    async fn register(&self, names: BTreeSet<String>) -> Result<()> {
-        let mut views = self.views.lock().await;
-        for view in views.missing(names) {
-            let registered = match self.is_stepwise || self.kept.contains(&view.name) {
-                true => self.keep_view(&view).await,
-                false => self.register_view(&view).await,
+    /// Registers the views among relations, each after those that it reads; those that do not read each other may be
+    /// computed at the same time.
+    fn register(&self, names: BTreeSet<String>) -> BoxFuture<'_, Result<()>> {
+        let registered = self.views.among(&names).map(|(view, registration)| async {
+            let register = || async {
+                self.register(registration.needs.clone()).await?;
+                let registered = match self.is_stepwise || self.kept.contains(&view.name) {
+                    true => self.keep_view(view).await,
+                    false => self.register_view(view).await,
+                };
+                registered.with_context(|| format!("the view `{}` cannot be used", view.name))
             };
-            registered.with_context(|| format!("the view `{}` cannot be used", view.name))?;
-            views.note(view.name);
-        }
-        Ok(())
+            registration.done.get_or_try_init(register).await?;
+            Ok(())
+        });
+        let registered: Vec<_> = registered.collect();
+        async { try_join_all(registered).await.map(drop) }.boxed()
     }
 
     /// Registers the rows that a view has now, in its stead.
@@ -461,14 +500,15 @@ impl Engine {
         let plan = self
             .plan_sharing(&Statement::parse_one(&view.sql)?, &[])
             .await?;
-        let mut schema = Arc::clone(plan.schema().inner());
-        let mut rows: Vec<RecordBatch> = Vec::new();
-        for plan in self.in_slices(plan, view)? {
-            let stream = self.start(plan).await?;
-            schema = stream.schema();
-            let computed: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
-            rows.extend(computed);
-        }
+        let slices = self.in_slices(plan, view)?.into_iter();
+        let computed: Vec<_> = stream::iter(slices.map(|plan| self.rows_of(plan)))
+            .buffered(cores())
+            .try_collect()
+            .await?;
+        let schema = computed.first().map(|(schema, _)| Arc::clone(schema));
+        let schema = schema.context("a view has at least one slice")?;
+        let rows: Vec<RecordBatch> = computed.into_iter().flat_map(|(_, rows)| rows).collect();
+        let rows = compact(&schema, rows)?;
         tracing::debug!(
             rows = rows.iter().map(RecordBatch::num_rows).sum::<usize>(),
             bytes = rows
@@ -478,6 +518,7 @@ impl Engine {
             "computed the view {}",
             view.name
         );
+        let rows = rows.iter().flat_map(batches_of).collect();
         self.session
             .register_table(view.name.as_str(), stepwise::table(schema, rows)?)?;
         Ok(())
@@ -514,6 +555,28 @@ impl Engine {
     }
 }
 
+/// Batches that are copied into one to be kept: few enough for all texts of a column to be addressed.
+const BATCHES_COMPACTED: usize = 64;
+
+/// Copies rows into memory of their size: what an aggregate gives is cut from memory that has grown by doubling.
+fn compact(schema: &SchemaRef, rows: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+    let compacted = rows.chunks(BATCHES_COMPACTED);
+    let compacted = compacted.map(|rows| arrow::compute::concat_batches(schema, rows));
+    Ok(compacted.collect::<Result<_, _>>()?)
+}
+
+/// Cuts rows into batches of the size that queries work with.
+fn batches_of(rows: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
+    let count = rows.num_rows();
+    let firsts = (0..count).step_by(BATCH_ROWS);
+    firsts.map(move |first| rows.slice(first, BATCH_ROWS.min(count - first)))
+}
+
+/// Returns how many queries can run at a time.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Returns the name of the relation that shows all rows of a stream's table.
 pub fn log_name(stream: Stream) -> String {
     format!("log_{}", stream.stem())
@@ -542,6 +605,11 @@ fn session(options: &EngineOptions) -> Result<SessionContext> {
     let settings = config.options_mut();
     settings.execution.time_zone = Some("UTC".to_string());
     settings.execution.collect_statistics = true;
+    if options.stepwise != Stepwise::Never {
+        // Of many queries several run at a time, each on one core: spreading the rows of each over all of them, to aggregate
+        // and join them there, takes half as much time again.
+        settings.execution.target_partitions = 1;
+    }
     // Filters run while pages are decoded, cheapest first, and skip row groups by bloom filter: what makes
     // the lookup of one session read a few pages instead of whole files.
     settings.execution.parquet.pushdown_filters = true;

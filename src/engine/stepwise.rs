@@ -16,10 +16,9 @@ use datafusion::datasource::MemTable;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::propagate_empty_relation::PropagateEmptyRelation;
-use futures::TryStreamExt;
 
 use super::statement::Chosen;
-use super::{Engine, Statement, readable};
+use super::{Engine, Statement};
 
 /// What is little: rows of all tables together.
 pub(super) const ROWS_MAX: i64 = 50_000;
@@ -43,7 +42,7 @@ const NEEDLESS_PHYSICAL_RULES: [&str; 3] = [
 /// Numbers the rows that are kept while a statement runs.
 static RUNS: AtomicU64 = AtomicU64::new(0);
 
-/// Returns the state for a session over little data: one partition, one pass, no rule that pays off only later.
+/// Returns the state for a session over little data: one pass, no rule that pays off only later.
 pub(super) fn state(state: SessionState) -> SessionState {
     // The tables are in the catalog already.
     let mut config = state
@@ -51,7 +50,6 @@ pub(super) fn state(state: SessionState) -> SessionState {
         .clone()
         .with_create_default_catalog_and_schema(false);
     let settings = config.options_mut();
-    settings.execution.target_partitions = 1;
     settings.optimizer.max_passes = 1;
     let mut rules: Vec<_> = state.optimizer().rules.clone();
     rules.retain(|rule| !NEEDLESS_RULES.contains(&rule.name()));
@@ -130,9 +128,7 @@ impl Engine {
         let run = async {
             for (number, step) in steps.iter().enumerate() {
                 let plan = named(self.plan(step, params).await?)?;
-                let stream = self.start(plan).await?;
-                let schema = stream.schema();
-                let rows: Vec<RecordBatch> = stream.try_collect().await.map_err(readable)?;
+                let (schema, rows) = self.rows_of(plan).await?;
                 self.session
                     .register_table(slot(number), table(schema, rows)?)?;
             }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
+use tokio::sync::OnceCell;
 
 use super::Statement;
 
@@ -21,9 +22,16 @@ pub struct View {
 #[derive(Debug, Default)]
 pub(super) struct Views {
     ordered: Vec<View>,
-    /// What each view reads, tables included.
-    needs: BTreeMap<String, BTreeSet<String>>,
-    registered: BTreeSet<String>,
+    registrations: BTreeMap<String, Registration>,
+}
+
+/// What registering a view takes, and whether it is done.
+#[derive(Debug, Default)]
+pub(super) struct Registration {
+    /// What the view reads, tables included.
+    pub needs: BTreeSet<String>,
+    /// Set when the view is registered. Who comes while somebody else registers it waits for that.
+    pub done: OnceCell<()>,
 }
 
 impl Views {
@@ -31,7 +39,7 @@ impl Views {
     /// order of name. Views that need each other are an error that names them.
     pub(super) fn new(views: Vec<View>) -> Result<Views> {
         let mut waiting = BTreeMap::new();
-        let mut needs = BTreeMap::new();
+        let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for view in views {
             let statement = Statement::parse_one(&view.sql)
                 .with_context(|| format!("the view `{}` is no SQL", view.name))?;
@@ -61,17 +69,20 @@ impl Views {
             };
             ordered.push(view);
         }
+        let registrations = needs.into_iter().map(|(name, needs)| {
+            let done = OnceCell::new();
+            (name, Registration { needs, done })
+        });
         Ok(Views {
             ordered,
-            needs,
-            registered: BTreeSet::new(),
+            registrations: registrations.collect(),
         })
     }
 
     /// Appends views that may read those here.
     pub(super) fn append(&mut self, added: Views) {
         self.ordered.extend(added.ordered);
-        self.needs.extend(added.needs);
+        self.registrations.extend(added.registrations);
     }
 
     /// Returns the names of all of them, each after those it reads.
@@ -79,25 +90,21 @@ impl Views {
         self.ordered.iter().map(|view| view.name.clone()).collect()
     }
 
-    /// Returns the views that relations of these names need, in order, without those that are registered.
-    pub(super) fn missing(&self, relations: BTreeSet<String>) -> Vec<View> {
-        let mut reached = BTreeSet::new();
-        let mut ahead: Vec<String> = relations.into_iter().collect();
-        while let Some(name) = ahead.pop() {
-            if let Some(needs) = self.needs.get(&name)
-                && reached.insert(name)
-            {
-                ahead.extend(needs.iter().cloned());
-            }
-        }
-        let is_missing =
-            |view: &&View| reached.contains(&view.name) && !self.registered.contains(&view.name);
-        self.ordered.iter().filter(is_missing).cloned().collect()
+    /// Returns the views among relations of these names.
+    pub(super) fn among(
+        &self,
+        relations: &BTreeSet<String>,
+    ) -> impl Iterator<Item = (&View, &Registration)> {
+        let is_among = |view: &&View| relations.contains(&view.name);
+        let views = self.ordered.iter().filter(is_among);
+        views.map(|view| (view, &self.registrations[&view.name]))
     }
 
-    /// Notes that a view is registered.
+    /// Notes that there is something in the stead of a view.
     pub(super) fn note(&mut self, name: String) {
-        self.registered.insert(name);
+        let done = OnceCell::new_with(Some(()));
+        let registration = self.registrations.entry(name).or_default();
+        registration.done = done;
     }
 }
 
@@ -125,22 +132,22 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_needs_what_it_reads_and_what_that_reads() {
+    fn views_are_found_among_tables_with_what_they_read() {
         let mut views = Views::new(vec![
-            view("a", "SELECT * FROM b"),
-            view("b", "SELECT * FROM c"),
-            view("c", "SELECT * FROM log_webhooks"),
-            view("d", "SELECT * FROM c"),
+            view("a", "SELECT * FROM b JOIN log_webhooks ON true"),
+            view("b", "SELECT * FROM log_webhooks"),
         ])
         .expect("has an order");
-        let missing = |views: &Views| -> Vec<String> {
-            let relations = BTreeSet::from(["a".to_string(), "log_webhooks".to_string()]);
-            let missing = views.missing(relations);
-            missing.into_iter().map(|view| view.name).collect()
+        views.note("b".to_string());
+        let names = |names: &[&str]| BTreeSet::from_iter(names.iter().map(|name| name.to_string()));
+        let asked = names(&["a", "b", "log_webhooks"]);
+        let found: Vec<_> = views.among(&asked).collect();
+        let [(b, of_b), (a, of_a)] = found[..] else {
+            panic!("there are two");
         };
-        assert_eq!(missing(&views), ["c", "b", "a"]);
-        views.note("c".to_string());
-        assert_eq!(missing(&views), ["b", "a"]);
+        assert_eq!((a.name.as_str(), b.name.as_str()), ("a", "b"));
+        assert_eq!(of_a.needs, names(&["b", "log_webhooks"]));
+        assert!(of_b.done.initialized() && !of_a.done.initialized());
     }
 
     #[test]

@@ -28,6 +28,7 @@ use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
 use super::order::order;
+use super::reach::Reach;
 use crate::event::Stream;
 use crate::table::{
     BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
@@ -65,10 +66,10 @@ pub fn encode(stream: Stream, rows: &RecordBatch, modified_at: i64) -> Result<Ve
             .context("a date within the calendar")?
             .to_string();
         let bytes = Bytes::from(write(stream, &rows)?);
-        let mut statistics = Statistics::default();
-        statistics.add(&rows);
+        let mut told = Told::default();
+        told.add(stream, &rows)?;
         let name = format!("part-{}", Uuid::new_v4());
-        let add = add(&date, &name, &statistics, bytes.len(), modified_at);
+        let add = add(&date, &name, &told, bytes.len(), modified_at)?;
         files.push(DataFile { bytes, add });
     }
     Ok(files)
@@ -234,17 +235,33 @@ fn is_repeated<T: PartialEq>(values: &[T]) -> bool {
     values.windows(2).all(|pair| pair[0] == pair[1])
 }
 
+/// What the commit of a file tells of its rows.
+#[derive(Debug, Default)]
+struct Told {
+    statistics: Statistics,
+    reach: Reach,
+}
+
+impl Told {
+    /// Takes in further rows of the file.
+    fn add(&mut self, stream: Stream, rows: &RecordBatch) -> Result<()> {
+        self.statistics.add(rows);
+        self.reach.add(stream, rows)
+    }
+}
+
 /// Returns what a commit says of a file that is named `name`.
-fn add(date: &str, name: &str, statistics: &Statistics, bytes: usize, modified_at: i64) -> Add {
-    Add {
+fn add(date: &str, name: &str, told: &Told, bytes: usize, modified_at: i64) -> Result<Add> {
+    Ok(Add {
         path: format!("{PARTITION_COLUMN}={date}/{name}.parquet"),
         partition_values: HashMap::from([(PARTITION_COLUMN.to_string(), Some(date.to_string()))]),
         size: bytes as i64,
         modification_time: modified_at,
         data_change: true,
-        stats: Some(statistics.to_json().to_string()),
+        stats: Some(told.statistics.to_json().to_string()),
+        tags: Some(told.reach.to_tags()?),
         ..Add::default()
-    }
+    })
 }
 
 /// Files of one date made of rows that come in their order, a batch at a time. Together they are a *run*: no two of
@@ -263,7 +280,7 @@ pub struct SortedFiles {
 
 struct OpenFile {
     writer: ArrowWriter<Vec<u8>>,
-    statistics: Statistics,
+    told: Told,
 }
 
 /// How the name of a file begins that is part of a run.
@@ -296,12 +313,12 @@ impl SortedFiles {
         if self.open.is_none() {
             self.open = Some(OpenFile {
                 writer: writer(self.stream, rows.schema(), self.rows_expected)?,
-                statistics: Statistics::default(),
+                told: Told::default(),
             });
         }
         let open = self.open.as_mut().expect("was opened above");
         open.writer.write(&rows)?;
-        open.statistics.add(&rows);
+        open.told.add(self.stream, &rows)?;
         match open.writer.bytes_written() + open.writer.in_progress_size() >= self.file_bytes {
             true => self.finish(),
             false => Ok(None),
@@ -316,13 +333,7 @@ impl SortedFiles {
         let bytes = Bytes::from(open.writer.into_inner()?);
         self.files += 1;
         let name = format!("{RUN_PREFIX}{}-{:05}", self.run.simple(), self.files);
-        let add = add(
-            &self.date,
-            &name,
-            &open.statistics,
-            bytes.len(),
-            self.modified_at,
-        );
+        let add = add(&self.date, &name, &open.told, bytes.len(), self.modified_at)?;
         Ok(Some(DataFile { bytes, add }))
     }
 }

@@ -1,8 +1,8 @@
 //! The lake: one Delta table per stream. The only room that names `deltalake`.
 //!
 //! [`store`] finds a lake's store: [`disk`], whose writes are made durable, or [`remote`], an object store, whose errors
-//! [`plain`] makes readable. [`encode`] makes Parquet files of rows in the order that `order` finds, [`table`] opens
-//! tables, [`history`] their earlier versions, [`commit`] puts files and offsets into one commit, [`replace`] exchanges
+//! [`plain`] makes readable. [`encode`] makes Parquet files of rows in the order that `order` finds, [`reach`] notes beside
+//! them how far partitions have come, [`table`] opens tables, [`history`] their earlier versions, [`commit`] puts files and offsets into one commit, [`replace`] exchanges
 //! files for others. Nothing here knows Kafka.
 
 pub mod failpoint;
@@ -11,6 +11,7 @@ pub mod plain;
 mod remote;
 pub mod store;
 mod order;
+pub mod reach;
 pub mod encode;
 mod damage;
 pub mod table;

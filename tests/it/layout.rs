@@ -62,7 +62,7 @@ fn message(stream: Stream, number: i64) -> String {
 }
 
 /// One lake for all tests here: making it takes longer than looking at it.
-async fn lake() -> (Lake, Arc<InMemory>) {
+pub async fn lake() -> (Lake, Arc<InMemory>) {
     static DISK: OnceCell<Arc<InMemory>> = OnceCell::const_new();
     let disk = DISK.get_or_init(|| async {
         let disk = Arc::new(InMemory::new());

@@ -24,6 +24,7 @@ mod object_store;
 mod portable;
 mod power_cut;
 mod prompt;
+mod reach;
 mod report;
 mod rooms;
 mod secrets;

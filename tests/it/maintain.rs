@@ -27,6 +27,7 @@ use crate::lake::{
     BEGIN, Refused, STREAM, app_id, consume, contents, lake_in, ledger, lines_of, live_files,
     messages, read, verified, written,
 };
+use crate::reach::assert_reach;
 
 /// Messages of four days, twelve a day.
 const MESSAGES: usize = 42;
@@ -88,10 +89,12 @@ async fn a_days_small_files_become_one_sorted_file_with_the_same_rows() {
     let disk = small_files().await;
     let lake = lake_in(disk.clone());
     let before = contents(&lake).await;
+    let reach_before = assert_reach(&lake).await;
     let summary = maintain(&lake, &settings(), &Clock::system()).await;
     let summary = summary.expect("maintains");
     assert!(summary.files_before > 20, "{summary:?}");
     assert_eq!(contents(&lake).await, before);
+    assert_eq!(assert_reach(&lake).await, reach_before);
     verified(&lake).await;
 
     let table = lake.open(STREAM).await.expect("opens").expect("is there");

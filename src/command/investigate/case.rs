@@ -2,6 +2,7 @@
 //! `layout` arranges them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow::json::ArrayWriter;
@@ -14,7 +15,7 @@ use super::Question;
 use super::gather::{Scope, gather};
 use super::subject::Subject;
 use crate::detection::library::{Library, Overrides};
-use crate::detection::run::{RunOptions, run};
+use crate::detection::run::{RunOptions, run_side_by_side};
 use crate::engine::{Engine, Params, Statement};
 use crate::event::{MICROS_PER_SECOND, Micros};
 
@@ -60,7 +61,7 @@ impl Case {
             sids: &subject.sids,
             at: subject.at,
         };
-        let small = gather(engine, library, &scope).await?;
+        let small = Arc::new(gather(engine, library, &scope).await?);
         let mut case = Case {
             subject,
             starts: Vec::new(),
@@ -79,7 +80,7 @@ impl Case {
 
     async fn fill(
         &mut self,
-        engine: &Engine,
+        engine: &Arc<Engine>,
         library: &Library,
         overrides: Overrides,
     ) -> Result<()> {
@@ -106,7 +107,7 @@ impl Case {
             overrides,
             ..RunOptions::default()
         };
-        let found = run(engine, library, &options).await?;
+        let found = run_side_by_side(engine, library, &options).await?;
         let is_of_case = |row: &Row| {
             let names_session = |sid: &Value| sid.as_str().is_some_and(|sid| sids.contains(sid));
             let in_time = |name| micros(row, name).is_some_and(|at| (from..until).contains(&at));

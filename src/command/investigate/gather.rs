@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use arrow::compute::cast;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
+use futures::future::try_join_all;
 
 use crate::detection::library::Library;
 use crate::engine::{Engine, EngineOptions, Params, Statement, Stepwise, log_name};
@@ -32,14 +33,13 @@ pub(super) async fn gather(
     library: &Library,
     scope: &Scope<'_>,
 ) -> Result<Engine> {
-    let mut tables = Vec::new();
-    for stream in Stream::ALL {
+    let tables = Stream::ALL.map(|stream| async move {
         let (sql, params) = selection(stream, scope);
-        let rows = engine
-            .collect(&Statement::parse_one(&sql)?, &params)
-            .await?;
-        tables.push((stream, vec![in_table_form(stream, &rows)?]));
-    }
+        let statement = Statement::parse_one(&sql)?;
+        let rows = engine.collect(&statement, &params).await?;
+        anyhow::Ok((stream, vec![in_table_form(stream, &rows)?]))
+    });
+    let tables = try_join_all(tables).await?;
     let mut given = Vec::new();
     for view in OF_THE_WHOLE {
         let all = Statement::parse_one(&format!("SELECT * FROM {view}"))?;
