@@ -39,21 +39,41 @@ SELECT
     accepted_starts.vendor_name,
     accepted_starts.bucket,
     accepted_starts.storage,
-    monitored_buckets.first_at AS watched_since,
     CASE
-        WHEN monitored_buckets.last_at IS NOT NULL AND stream.watermark IS NOT NULL
-            THEN least(monitored_buckets.last_at, stream.watermark)
-    END AS watched_until
+        WHEN audited.at IS NOT NULL THEN least(monitored_buckets.first_at, session_uploads.announced_at)
+        ELSE monitored_buckets.first_at
+    END AS watched_since,
+    greatest(
+        audited.at,
+        CASE
+            WHEN monitored_buckets.last_at IS NOT NULL AND stream.watermark IS NOT NULL
+                THEN least(monitored_buckets.last_at, stream.watermark)
+        END
+    ) AS watched_until
 FROM session_uploads
 LEFT ANTI JOIN (
     SELECT sid
     FROM storage_events
     WHERE kind = 'created' AND sid IS NOT NULL
+    UNION ALL
+    SELECT sid
+    FROM audits
+    WHERE result = 'found' AND sid IS NOT NULL
 ) AS seen ON seen.sid = session_uploads.sid
 LEFT JOIN accepted_starts ON accepted_starts.sid = session_uploads.sid
 LEFT JOIN monitored_buckets
     ON monitored_buckets.vendor_name = accepted_starts.vendor_name
     AND monitored_buckets.bucket = accepted_starts.bucket
+-- Whoever looked into the bucket itself and found nothing need not have watched it.
+LEFT JOIN (
+    SELECT sid, vendor_name, bucket, max(audited_at) AS at
+    FROM session_audits
+    WHERE result = 'missing' AND "key" IS NULL
+    GROUP BY sid, vendor_name, bucket
+) AS audited
+    ON audited.sid = session_uploads.sid
+    AND audited.vendor_name = accepted_starts.vendor_name
+    AND audited.bucket = accepted_starts.bucket
 LEFT JOIN (
     SELECT stream, watermark
     FROM watermarks

@@ -125,7 +125,7 @@ impl Engine {
             kept: options.kept,
             is_stepwise: false,
         };
-        for stream in Stream::ALL {
+        for stream in Stream::TABLES {
             let provider = match tables.iter().find(|(of, _)| *of == stream) {
                 Some((_, provider)) => Arc::clone(provider),
                 None => empty_table(stream, &tables)?,
@@ -245,7 +245,7 @@ impl Engine {
     pub async fn catalog(&self) -> Result<RecordBatch> {
         self.register(self.view_names.iter().cloned().collect())
             .await?;
-        let logs = Stream::ALL.map(log_name);
+        let logs = Stream::TABLES.map(log_name);
         let relations = (logs.iter().map(|name| ("table", name)))
             .chain(self.view_names.iter().map(|name| ("view", name)));
         let mut columns: [Vec<String>; 5] = Default::default();
@@ -329,7 +329,7 @@ impl Engine {
     /// Returns how many rows the tables have together. Asks the logs of the tables, not their files.
     async fn rows(&self) -> Result<i64> {
         let mut rows = 0;
-        for stream in Stream::ALL {
+        for stream in Stream::TABLES {
             let sql = format!("SELECT count(*) FROM {}", log_name(stream));
             let plan = self.plan(&Statement::parse_one(&sql)?, &[]).await?;
             let counted: Vec<RecordBatch> = self.start(plan).await?.try_collect().await?;
@@ -344,7 +344,7 @@ impl Engine {
     /// Registers the views that a statement builds on; all where it is no query, or asks what tables there are.
     async fn register_views(&self, statement: &Statement) -> Result<()> {
         let known = |name: &String| {
-            self.view_names.contains(name) || Stream::ALL.map(log_name).contains(name)
+            self.view_names.contains(name) || Stream::TABLES.map(log_name).contains(name)
         };
         let relations = statement.relations()?;
         let relations = match statement.is_query() && relations.iter().all(known) {

@@ -30,6 +30,7 @@ pub fn warnings(stream: Stream, message: &Value) -> Vec<Problem> {
         Stream::Webhooks => webhook(message, &mut warnings),
         Stream::StorageEvents => storage_event(message, &mut warnings),
         Stream::SessionRecords => session_record(message, &mut warnings),
+        Stream::Audits => {}
     }
     for (path, text) in recognize::inner_texts(stream, message) {
         if let Some(inner) = recognize::json_of(text) {

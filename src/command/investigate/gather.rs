@@ -33,7 +33,7 @@ pub(super) async fn gather(
     scope: &Scope<'_>,
 ) -> Result<Engine> {
     let mut tables = Vec::new();
-    for stream in Stream::ALL {
+    for stream in Stream::TABLES {
         let (sql, params) = selection(stream, scope);
         let rows = engine
             .collect(&Statement::parse_one(&sql)?, &params)
