@@ -19,6 +19,7 @@ mod verify;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -165,7 +166,13 @@ impl Cli {
             Command::Consume(args) => consume::run(args, context),
             Command::Import(args) => import::run(args, context),
             Command::Generate(args) => generate::run(args, context),
-            Command::Sql(args) => runtime()?.block_on(sql::run(args, &context)),
+            Command::Sql(args) => {
+                let runtime = runtime()?;
+                let outcome = runtime.block_on(sql::run(args, &context));
+                // A query that was given up may take its time to notice.
+                runtime.shutdown_timeout(LAST_STEPS);
+                outcome
+            }
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
             Command::Investigate(args) => runtime()?.block_on(investigate::run(args, &context)),
             Command::Report(args) => runtime()?.block_on(report::run(args, &context)),
@@ -177,6 +184,9 @@ impl Cli {
         }
     }
 }
+
+/// How long queries that nobody waits for any more may still run when the program ends.
+const LAST_STEPS: Duration = Duration::from_secs(1);
 
 /// Returns the threads that a command's asynchronous work runs on.
 fn runtime() -> Result<Runtime> {

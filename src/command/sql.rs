@@ -1,8 +1,12 @@
-//! `tapetrail sql`: statements in, rows out.
+//! `tapetrail sql`: statements in, rows out; without any, a prompt.
+
+mod prompt;
+mod typing;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -18,7 +22,8 @@ use crate::engine::{Engine, Params, Statement};
 /// Tables `log_api_calls`, `log_webhooks`, `log_storage_events` and `log_session_records` hold everything that
 /// was received; `api_calls`, `webhooks`, `storage_events`, `session_records` show the events; `starts`,
 /// `sessions`, `session_files` and `session_timeline` say what happened. `--tables` shows them all with their columns.
-/// `--list` shows queries to start from, which `--query` runs. The dialect is that of Apache DataFusion. Nothing can be changed or written.
+/// `--list` shows queries to start from, which `--query` runs. Without SQL it is a prompt, in which Tab completes and `\\?`
+/// helps. The dialect is that of Apache DataFusion. Nothing can be changed or written.
 #[derive(Debug, Args)]
 pub struct SqlArgs {
     /// SQL to run; several statements are separated by `;`
@@ -78,12 +83,25 @@ pub async fn run(mut args: SqlArgs, context: &Context) -> Result<Outcome> {
         args.output.print(&engine.catalog().await?)?;
         return Ok(Outcome::Clean);
     }
+    if args.is_interactive() {
+        let (engine, library) = args.engine.open(context, window.since).await?;
+        prompt::run(&Arc::new(engine), &library, &args, context).await?;
+        return Ok(Outcome::Clean);
+    }
     let (statements, params) = statements(&args)?;
     let (engine, _library) = args.engine.open(context, window.since).await?;
     for statement in &statements {
         run_statement(&engine, statement, &params, &args, context).await?;
     }
     Ok(Outcome::Clean)
+}
+
+impl SqlArgs {
+    /// Nothing is said to be run, and a person is there to say it.
+    fn is_interactive(&self) -> bool {
+        let is_told = self.command.is_some() || self.file.is_some() || self.query.is_some();
+        !is_told && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    }
 }
 
 /// Returns what is to be run, and the values it is run with.

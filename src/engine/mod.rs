@@ -7,6 +7,7 @@
 mod statement;
 mod stepwise;
 mod views;
+mod yielding;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -19,13 +20,16 @@ use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use tokio::sync::Mutex;
@@ -33,6 +37,7 @@ use tokio::sync::Mutex;
 pub use statement::Statement;
 pub use views::View;
 use views::Views;
+use yielding::Yielding;
 
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::lake::table::{Lake, stored_schema};
@@ -92,6 +97,9 @@ impl Default for EngineOptions {
 
 /// A fixed number rather than a share of the machine, so that a query that fits here fits everywhere.
 pub const DEFAULT_MEMORY: ByteSize = ByteSize::gib(4);
+
+/// Batches that a statement in a task of its own makes before anybody takes them.
+const BATCHES_AHEAD: usize = 2;
 
 /// Consumers of memory that an out-of-memory error names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -205,6 +213,22 @@ impl Engine {
             false => self.plan(statement, params).await?,
         };
         self.start(plan).await
+    }
+
+    /// The same in a task of its own, so that whoever waits for the rows can listen to something else meanwhile. The
+    /// task ends when nobody waits any more.
+    pub async fn execute_apart(
+        self: &Arc<Self>,
+        statement: &Statement,
+        params: &[(String, ScalarValue)],
+    ) -> Result<SendableRecordBatchStream> {
+        let (engine, statement, params) = (Arc::clone(self), statement.clone(), params.to_vec());
+        let planned = SpawnedTask::spawn(async move { engine.execute(&statement, &params).await });
+        let rows = planned
+            .join_unwind()
+            .await
+            .context("the query was stopped")??;
+        Ok(spawn_buffered(rows, BATCHES_AHEAD))
     }
 
     /// Runs one statement to its end.
@@ -446,7 +470,13 @@ fn session(options: &EngineOptions) -> Result<SessionContext> {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .build_arc()?;
-    Ok(SessionContext::new_with_config_rt(config, runtime))
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(Yielding))
+        .build();
+    Ok(SessionContext::new_with_state(state))
 }
 
 fn memory_table(stream: Stream, batches: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {

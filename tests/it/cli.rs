@@ -160,7 +160,7 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
     }
     for arguments in [
         &["--config", "none.toml", "sql", "-c", "SELECT 1"][..],
-        &["--lake", "s3://bucket/lake", "sql", "-c", "SELECT 1"],
+        &["--lake", "ftp://host/lake", "sql", "-c", "SELECT 1"],
         &["--lake", "none", "sql", "-c", "SELEC 1"],
         &["--lake", "none", "sql", "-c", "SELECT sidd FROM webhooks"],
         &["--lake", "none", "sql", "-c", "DROP TABLE log_webhooks"],

@@ -19,6 +19,7 @@ mod layout;
 mod maintain;
 mod object_store;
 mod power_cut;
+mod prompt;
 mod report;
 mod rooms;
 mod secrets;
