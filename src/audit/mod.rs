@@ -51,13 +51,7 @@ pub async fn look(
     join_all(searches).await.concat()
 }
 
-fn told(
-    store: &AuditStore,
-    wanted: &Wanted,
-    run: &str,
-    at: Micros,
-    outcome: &Outcome,
-) -> Value {
+fn told(store: &AuditStore, wanted: &Wanted, run: &str, at: Micros, outcome: &Outcome) -> Value {
     let mut told = json!({
         "audited_at": rfc3339(at), "run": run, "store": store.name, "vendor": store.vendor, "bucket": store.bucket,
         "sid": wanted.sid, "cname": wanted.cname,

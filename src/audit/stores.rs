@@ -84,14 +84,21 @@ fn refusal(error: Error) -> Refusal {
     );
     Refusal {
         // A refused listing is an error of no kind.
-        is_denied: is_denied || ["401 Unauthorized", "403 Forbidden"].iter().any(|it| text.contains(it)),
+        is_denied: is_denied
+            || ["401 Unauthorized", "403 Forbidden"]
+                .iter()
+                .any(|it| text.contains(it)),
         answer: plain::said(&error),
     }
 }
 
 fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<AuditStore> {
-    let url = Url::parse(&settings.url)
-        .map_err(|_| anyhow!("url: `{}` is no URL; write s3://BUCKET, gs://, az:// or file:///DIRECTORY", settings.url))?;
+    let url = Url::parse(&settings.url).map_err(|_| {
+        anyhow!(
+            "url: `{}` is no URL; write s3://BUCKET, gs://, az:// or file:///DIRECTORY",
+            settings.url
+        )
+    })?;
     let environment = environment(name);
     let retry = RetryConfig {
         max_retries: 3,
@@ -102,7 +109,11 @@ fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<Au
             let mut builder = $builder.with_url(url.as_str()).with_retry(retry);
             for (key, value) in &environment {
                 let key = key.parse().map_err(|_| {
-                    anyhow!("{}{}: no setting of this store has that name", prefix(name), key.to_uppercase())
+                    anyhow!(
+                        "{}{}: no setting of this store has that name",
+                        prefix(name),
+                        key.to_uppercase()
+                    )
                 })?;
                 builder = builder.with_config(key, value);
             }
@@ -124,7 +135,9 @@ fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<Au
             (Arc::new(Cloud(builder.build()?)), "s3")
         }
         "gs" => (
-            Arc::new(Cloud(cloud!(GoogleCloudStorageBuilder::from_env()).build()?)),
+            Arc::new(Cloud(
+                cloud!(GoogleCloudStorageBuilder::from_env()).build()?,
+            )),
             "gcs",
         ),
         "az" | "abfs" | "abfss" => (
@@ -138,7 +151,9 @@ fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<Au
                 .with_context(|| format!("url: `{}` cannot be read", path.display()))?;
             (Arc::new(Directory(disk)), "s3compat")
         }
-        other => bail!("url: nothing can be looked for at `{other}://`; write s3://BUCKET, gs://, az:// or file:///DIRECTORY"),
+        other => bail!(
+            "url: nothing can be looked for at `{other}://`; write s3://BUCKET, gs://, az:// or file:///DIRECTORY"
+        ),
     };
     let vendor = settings.vendor.as_deref().unwrap_or(slug);
     let vendor = crate::vendor::from_text(vendor).with_context(|| {
@@ -215,7 +230,9 @@ struct Directory(LocalFileSystem);
 #[async_trait]
 impl Reader for Directory {
     async fn list(&self, start: &str, most: usize) -> Result<Vec<ObjectMeta>, Error> {
-        let directory = start.rsplit_once('/').map(|(directory, _)| Path::from(directory));
+        let directory = start
+            .rsplit_once('/')
+            .map(|(directory, _)| Path::from(directory));
         let listed = self.0.list_with_delimiter(directory.as_ref()).await?;
         let mut found = listed.objects;
         found.retain(|object| object.location.as_ref().starts_with(start));

@@ -186,7 +186,14 @@ async fn once(
         let results = results.concat();
         counts.add(&results);
         let name = format!("{run}-{number}");
-        append(&mut ledger, &mut intake, &name, &results, context.clock.now()).await?;
+        append(
+            &mut ledger,
+            &mut intake,
+            &name,
+            &results,
+            context.clock.now(),
+        )
+        .await?;
         done += portion.len();
     }
     Ok((done, counts))
@@ -206,7 +213,10 @@ async fn wanted(args: &AuditArgs, context: &Context, engine: &Engine) -> Result<
             let since = window::instant(&args.since, now).context("--since")?;
             let params: Params = vec![
                 ("since".to_string(), instant(since)),
-                ("ended_before".to_string(), instant(now.saturating_sub(grace))),
+                (
+                    "ended_before".to_string(),
+                    instant(now.saturating_sub(grace)),
+                ),
             ];
             engine.run(DUE, &params).await?
         }
@@ -214,20 +224,34 @@ async fn wanted(args: &AuditArgs, context: &Context, engine: &Engine) -> Result<
     if rows.iter().all(|rows| rows.num_rows() == 0) {
         return Ok(Vec::new());
     }
-    let mut prefixes: BTreeMap<(Option<String>, Option<String>), BTreeSet<String>> = BTreeMap::new();
+    let mut prefixes: BTreeMap<(Option<String>, Option<String>), BTreeSet<String>> =
+        BTreeMap::new();
     for row in texts(&engine.run(PREFIXES, &[]).await?)? {
-        let [app_id, cname, Some(prefix)] = row else { continue };
+        let [app_id, cname, Some(prefix)] = row else {
+            continue;
+        };
         prefixes.entry((app_id, cname)).or_default().insert(prefix);
     }
     let mut promised: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in texts(&engine.run(PROMISED, &[]).await?)? {
-        let [Some(sid), Some(file)] = row else { continue };
+        let [Some(sid), Some(file)] = row else {
+            continue;
+        };
         let name = file.rsplit('/').next().unwrap_or(&file).to_string();
         promised.entry(sid).or_default().insert(name);
     }
     let mut all = Vec::new();
     for row in texts(&rows)? {
-        let [Some(sid), app_id, cname, prefix, record_prefix, vendor_name, bucket] = row else {
+        let [
+            Some(sid),
+            app_id,
+            cname,
+            prefix,
+            record_prefix,
+            vendor_name,
+            bucket,
+        ] = row
+        else {
             continue;
         };
         let channel = (app_id.clone(), cname.clone());
