@@ -29,17 +29,15 @@ pub fn sentence(error: &anyhow::Error) -> String {
     said
 }
 
-/// A store whose errors say where and what, and no more; of the same kinds as before.
-#[derive(Debug)]
-pub(super) struct PlainErrors {
-    inner: Arc<dyn ObjectStore>,
+/// Returns a store whose errors say where and what, and no more; of the same kinds as before.
+pub(super) fn with_plain_errors(store: impl ObjectStore) -> Arc<dyn ObjectStore> {
+    let inner = Arc::new(store);
+    Arc::new(PlainErrors { inner })
 }
 
-impl PlainErrors {
-    pub(super) fn new(inner: impl ObjectStore) -> Arc<dyn ObjectStore> {
-        let inner = Arc::new(inner);
-        Arc::new(PlainErrors { inner })
-    }
+#[derive(Debug)]
+struct PlainErrors {
+    inner: Arc<dyn ObjectStore>,
 }
 
 impl fmt::Display for PlainErrors {

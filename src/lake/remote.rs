@@ -19,7 +19,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::{Error, ObjectStore, RetryConfig};
 use url::Url;
 
-use super::plain::PlainErrors;
+use super::plain::with_plain_errors;
 
 /// How long a request is tried again that a store did not answer, or put off. Consumers try for ever, saying so each
 /// time; a person wants to know.
@@ -57,15 +57,15 @@ pub(super) fn open(mut url: Url) -> Result<(Arc<dyn ObjectStore>, Url)> {
         "s3" | "s3a" => (AmazonS3Builder::from_env().with_url(of_bucket()?))
             .with_retry(retry)
             .build()
-            .map(PlainErrors::new),
+            .map(with_plain_errors),
         "gs" => (GoogleCloudStorageBuilder::from_env().with_url(of_bucket()?))
             .with_retry(retry)
             .build()
-            .map(PlainErrors::new),
+            .map(with_plain_errors),
         "az" | "abfs" | "abfss" => (MicrosoftAzureBuilder::from_env().with_url(of_bucket()?))
             .with_retry(retry)
             .build()
-            .map(PlainErrors::new),
+            .map(with_plain_errors),
         _ => bail!(
             "lake: there are no lakes at `{scheme}://`; give a directory, or a URL that begins with s3://, gs:// or az://"
         ),
@@ -123,7 +123,7 @@ mod tests {
 
     fn refused(lake: &str) -> String {
         let opened = open(lake.parse().expect("a URL"));
-        format!("{:#}", opened.err().expect("refused"))
+        format!("{:#}", opened.expect_err("refused"))
     }
 
     #[test]
