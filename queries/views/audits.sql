@@ -7,11 +7,11 @@
 -- """
 --
 -- [columns]
--- topic          = { type = "string", doc = "`import`" }
--- partition      = { type = "int64", doc = "null" }
--- offset         = { type = "int64", doc = "number of the result in its commit, from 1" }
+-- topic          = { type = "string", doc = "`audit`; `import` for a listing that was imported" }
+-- partition      = { type = "int64", doc = "0; null for files" }
+-- offset         = { type = "int64", doc = "number of the result; for files the line, from 1" }
 -- record_index   = { type = "int64", doc = "0" }
--- source_id      = { type = "string", doc = "names the commit's results" }
+-- source_id      = { type = "string", doc = "`audit@0`; for files: SHA-256 of the decompressed content" }
 -- event_id       = { type = "string", doc = "derived from the content" }
 -- occurred_at    = { type = "timestamp", doc = "when the store was asked" }
 -- time_trusted   = { type = "bool", doc = "always, but for imported listings" }

@@ -18,7 +18,7 @@ use super::output::{EngineArgs, OutputArgs};
 use super::{Context, LogFormat, Outcome, WARNINGS};
 use crate::audit::{AuditStore, Wanted, append, look, open_stores};
 use crate::detection::window;
-use crate::engine::{Engine, Params};
+use crate::engine::{Engine, Params, Statement};
 use crate::event::{Micros, Stream};
 use crate::intake::Intake;
 use crate::lake::commit::Ledger;
@@ -78,6 +78,19 @@ const PROMISED: &str = "
 SELECT DISTINCT sid, unnest(files) AS file FROM webhooks
 WHERE event_type IN (4, 31) AND sid IS NOT NULL AND files IS NOT NULL";
 
+const OF_SESSION: &str = "
+SELECT store, vendor_name, bucket, result, promised_by, \"key\", size, written_at, answer
+FROM audits
+WHERE run = $run
+ORDER BY store, result, \"key\"";
+
+const MISSING: &str = "
+SELECT sid, cname, store, bucket, promised_by, \"key\"
+FROM audits
+WHERE run = $run AND result = 'missing'
+    AND (\"key\" IS NOT NULL OR sid NOT IN (SELECT sid FROM audits WHERE run = $run AND result = 'found' AND sid IS NOT NULL))
+ORDER BY sid, store, \"key\"";
+
 pub fn run(args: AuditArgs, context: Context) -> Result<Outcome> {
     super::start_logging_at(LogFormat::Text, WARNINGS);
     let settings = &context.config.audit;
@@ -95,18 +108,21 @@ pub fn run(args: AuditArgs, context: Context) -> Result<Outcome> {
         )?;
         probe(&stores).await?;
         loop {
-            let (sessions, counts) = once(&args, &context, &stores, &stop).await?;
+            let (run, counts) = once(&args, &context, &stores, &stop).await?;
             eprintln!(
-                "{sessions} sessions in {} stores: {} files found, {} missing, {} searches refused",
+                "{} sessions in {} stores: {} files found, {} promised files missing, {} sessions without any file, {} searches refused",
+                counts.sessions,
                 stores.len(),
                 counts.found,
                 counts.missing,
+                counts.nowhere,
                 counts.refused
             );
             let Some(pause) = args.follow else {
-                return Ok(match counts.missing + counts.refused {
-                    0 => Outcome::Clean,
-                    _ => Outcome::Found,
+                show(&args, &context, &run).await?;
+                return Ok(match counts.is_clean() {
+                    true => Outcome::Clean,
+                    false => Outcome::Found,
                 });
             };
             tokio::select! {
@@ -135,32 +151,54 @@ async fn probe(stores: &[AuditStore]) -> Result<()> {
     Ok(())
 }
 
+/// What a run found.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
+    sessions: usize,
     found: usize,
+    /// Promised files that are not where their session's files are.
     missing: usize,
+    /// Sessions of which no store has a file.
+    nowhere: usize,
     refused: usize,
 }
 
 impl Counts {
+    /// Adds the results of one session.
     fn add(&mut self, results: &[Value]) {
-        for result in results {
-            match result["result"].as_str() {
-                Some("found") => self.found += 1,
-                Some("missing") => self.missing += 1,
-                _ => self.refused += 1,
-            }
-        }
+        let of = |result: &str| results.iter().filter(move |it| it["result"] == result);
+        self.sessions += 1;
+        self.found += of("found").count();
+        self.missing += of("missing").filter(|it| it["key"].is_string()).count();
+        self.nowhere += usize::from(of("found").next().is_none());
+        self.refused += of("denied").chain(of("failed")).count();
+    }
+
+    fn is_clean(&self) -> bool {
+        self.missing + self.nowhere + self.refused == 0
     }
 }
 
-/// Looks for everything that is due; returns how many sessions that were.
+/// Prints what a run found of one session, or of many what is missing.
+async fn show(args: &AuditArgs, context: &Context, run: &str) -> Result<()> {
+    let (engine, _library) = args.engine.open(context, None).await?;
+    let sql = match &args.sid {
+        Some(_) => OF_SESSION,
+        None => MISSING,
+    };
+    let run = ScalarValue::Utf8(Some(run.to_string()));
+    let params: Params = vec![("run".to_string(), run)];
+    let rows = engine.collect(&Statement::parse_one(sql)?, &params).await?;
+    args.output.print(&rows)
+}
+
+/// Looks for everything that is due; returns the name of the run.
 async fn once(
     args: &AuditArgs,
     context: &Context,
     stores: &[AuditStore],
     stop: &CancellationToken,
-) -> Result<(usize, Counts)> {
+) -> Result<(String, Counts)> {
     let (engine, _library) = args.engine.open(context, None).await?;
     let wanted = wanted(args, context, &engine).await?;
     if let (Some(sid), true) = (&args.sid, wanted.is_empty()) {
@@ -170,8 +208,8 @@ async fn once(
     let mut ledger = Ledger::new(Stream::Audits, lake.open_or_create(Stream::Audits).await?);
     let mut intake = Intake::new(&context.config);
     let run = Uuid::new_v4().simple().to_string();
-    let (mut done, mut counts) = (0, Counts::default());
-    for (number, portion) in wanted.chunks(SESSIONS_A_COMMIT).enumerate() {
+    let mut counts = Counts::default();
+    for portion in wanted.chunks(SESSIONS_A_COMMIT) {
         if stop.is_cancelled() {
             break;
         }
@@ -183,20 +221,11 @@ async fn once(
             .buffered(concurrency)
             .collect()
             .await;
+        results.iter().for_each(|results| counts.add(results));
         let results = results.concat();
-        counts.add(&results);
-        let name = format!("{run}-{number}");
-        append(
-            &mut ledger,
-            &mut intake,
-            &name,
-            &results,
-            context.clock.now(),
-        )
-        .await?;
-        done += portion.len();
+        append(&mut ledger, &mut intake, &results, context.clock.now()).await?;
     }
-    Ok((done, counts))
+    Ok((run, counts))
 }
 
 async fn wanted(args: &AuditArgs, context: &Context, engine: &Engine) -> Result<Vec<Wanted>> {
