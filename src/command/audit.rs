@@ -166,7 +166,7 @@ struct Counts {
 impl Counts {
     /// Adds the results of one session.
     fn add(&mut self, results: &[Value]) {
-        let of = |result: &str| results.iter().filter(move |it| it["result"] == result);
+        let of = |result: &'static str| results.iter().filter(move |it| it["result"] == result);
         self.sessions += 1;
         self.found += of("found").count();
         self.missing += of("missing").filter(|it| it["key"].is_string()).count();
