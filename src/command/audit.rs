@@ -17,9 +17,10 @@ use uuid::Uuid;
 use super::output::{EngineArgs, OutputArgs};
 use super::{Context, LogFormat, Outcome, WARNINGS};
 use crate::audit::{AuditStore, Wanted, append, look, open_stores};
+use crate::detection::library::Library;
 use crate::detection::window;
 use crate::engine::{Engine, Params, Statement};
-use crate::event::{Micros, Stream};
+use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::intake::Intake;
 use crate::lake::commit::Ledger;
 use crate::vendor;
@@ -57,6 +58,9 @@ pub struct AuditArgs {
 
 /// Sessions whose results become one commit.
 const SESSIONS_A_COMMIT: usize = 200;
+
+/// A ticket lasts 30 days at most, and with it a session.
+const REACH: Micros = 31 * MICROS_PER_DAY;
 
 const DUE: &str = "
 SELECT sessions.sid, sessions.app_id, sessions.cname, sessions.prefix, sessions.record_prefix, sessions.vendor_name, sessions.bucket
@@ -199,8 +203,17 @@ async fn once(
     stores: &[AuditStore],
     stop: &CancellationToken,
 ) -> Result<(String, Counts)> {
-    let (engine, _library) = args.engine.open(context, None).await?;
-    let wanted = wanted(args, context, &engine).await?;
+    let since = match &args.sid {
+        Some(_) => None,
+        None => Some(window::instant(&args.since, context.clock.now()).context("--since")?),
+    };
+    // A session that ended since then may have begun before.
+    let read_from = since.map(|since| since.saturating_sub(REACH));
+    let nothing_kept = |_: &Library| Ok(BTreeSet::new());
+    let (engine, _library) = (args.engine)
+        .open_keeping(context, read_from, nothing_kept)
+        .await?;
+    let wanted = wanted(args, since, context, &engine).await?;
     if let (Some(sid), true) = (&args.sid, wanted.is_empty()) {
         bail!("no stream knows a session `{sid}`");
     }
@@ -228,7 +241,13 @@ async fn once(
     Ok((run, counts))
 }
 
-async fn wanted(args: &AuditArgs, context: &Context, engine: &Engine) -> Result<Vec<Wanted>> {
+/// Returns what to look for of every session that is due, or of the one that was named.
+async fn wanted(
+    args: &AuditArgs,
+    since: Option<Micros>,
+    context: &Context,
+    engine: &Engine,
+) -> Result<Vec<Wanted>> {
     let now = context.clock.now();
     let instant = |at: Micros| ScalarValue::TimestampMicrosecond(Some(at), Some("UTC".into()));
     let rows = match &args.sid {
@@ -239,7 +258,7 @@ async fn wanted(args: &AuditArgs, context: &Context, engine: &Engine) -> Result<
         }
         None => {
             let grace = i64::try_from(context.config.audit.grace.as_micros()).unwrap_or(i64::MAX);
-            let since = window::instant(&args.since, now).context("--since")?;
+            let since = since.unwrap_or(0);
             let params: Params = vec![
                 ("since".to_string(), instant(since)),
                 (
