@@ -3,16 +3,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// One of the four inputs. Its stem names the schema, the decoder, the table and the tests alike.
+/// One of the four inputs, or what `tapetrail audit` finds. Its stem names the schema, the decoder, the table and the tests
+/// alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
     ApiCalls,
     Webhooks,
     StorageEvents,
     SessionRecords,
+    Audits,
 }
 
 impl Stream {
+    /// The inputs, which producers send.
     pub const ALL: [Stream; 4] = [
         Stream::ApiCalls,
         Stream::Webhooks,
@@ -20,13 +23,23 @@ impl Stream {
         Stream::SessionRecords,
     ];
 
-    /// The stem: `api_calls`, `webhooks`, `storage_events`, `session_records`.
+    /// All that has a table in the lake.
+    pub const TABLES: [Stream; 5] = [
+        Stream::ApiCalls,
+        Stream::Webhooks,
+        Stream::StorageEvents,
+        Stream::SessionRecords,
+        Stream::Audits,
+    ];
+
+    /// The stem: `api_calls`, `webhooks`, `storage_events`, `session_records`, `audits`.
     pub const fn stem(self) -> &'static str {
         match self {
             Stream::ApiCalls => "api_calls",
             Stream::Webhooks => "webhooks",
             Stream::StorageEvents => "storage_events",
             Stream::SessionRecords => "session_records",
+            Stream::Audits => "audits",
         }
     }
 
@@ -37,6 +50,8 @@ impl Stream {
             Stream::Webhooks => "recording.webhooks",
             Stream::StorageEvents => "recording.storage-events",
             Stream::SessionRecords => "recording.session-records",
+            // Nobody sends them.
+            Stream::Audits => "",
         }
     }
 }
@@ -51,11 +66,11 @@ impl FromStr for Stream {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Stream::ALL
+        Stream::TABLES
             .into_iter()
             .find(|stream| stream.stem() == text)
             .ok_or_else(|| {
-                let known = Stream::ALL.map(Stream::stem).join(", ");
+                let known = Stream::TABLES.map(Stream::stem).join(", ");
                 format!("no stream is called `{text}`; the streams are {known}")
             })
     }

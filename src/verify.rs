@@ -107,7 +107,7 @@ async fn compare_tables(lake: &Lake, library: &Library, is_full: bool) -> Result
     };
     let mut report = Report::default();
     let mut next_state = State::default();
-    for stream in Stream::ALL {
+    for stream in Stream::TABLES {
         let before = state.tables.get(stream.stem());
         let Some(table) = lake.open(stream).await? else {
             if before.is_some() {

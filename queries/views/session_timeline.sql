@@ -2,13 +2,13 @@
 -- name        = "session_timeline"
 -- title       = "Every event of sessions and channels, one line each"
 -- description = """
--- What happened, in words, from all four streams; each event once. Sort by `at`, `stream`, `event_id`. Calls that got no
+-- What happened, in words, from all streams, and what audits found; each event once. Sort by `at`, `stream`, `event_id`. Calls that got no
 -- session (an acquire, a failed start) have no sid: ask by channel to see them. Filters on sid, cname and event_date reach the files.
 -- """
 --
 -- [columns]
 -- at         = { type = "timestamp", doc = "event time by its producer's clock" }
--- stream     = { type = "string", doc = "api_calls, webhooks, storage_events, session_records" }
+-- stream     = { type = "string", doc = "api_calls, webhooks, storage_events, session_records, audits" }
 -- what       = { type = "string", doc = "what happened, in a few words" }
 -- detail     = { type = "string", doc = "the particulars" }
 -- event_id   = { type = "string", doc = "event id, the evidence" }
@@ -121,3 +121,30 @@ SELECT DISTINCT
     cname,
     event_date
 FROM session_records
+UNION ALL
+-- A look into a store finds many files: one line each for those that it found, for those that it missed, and for no look.
+SELECT
+    occurred_at AS at,
+    'audits' AS stream,
+    CASE
+        WHEN result = 'found' THEN 'audit: files found'
+        WHEN result = 'missing' AND bool_or("key" IS NOT NULL) THEN 'audit: promised files missing'
+        WHEN result = 'missing' THEN 'audit: no file found'
+        ELSE concat('audit: ', result)
+    END AS what,
+    concat_ws(
+        ', ',
+        concat(vendor_name, ':', bucket),
+        CASE
+            WHEN count("key") = 1 THEN concat('file ', min("key"))
+            WHEN count("key") > 1 THEN concat(count("key"), ' files, first ', min("key"))
+        END,
+        min(answer)
+    ) AS detail,
+    min(event_id) AS event_id,
+    sid,
+    NULL AS app_id,
+    min(cname) AS cname,
+    event_date
+FROM audits
+GROUP BY sid, store, vendor_name, bucket, result, occurred_at, event_date

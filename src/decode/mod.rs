@@ -5,6 +5,7 @@
 //! only: no secret can reach a column.
 
 pub mod api_calls;
+pub mod audits;
 mod file_list;
 pub mod identity;
 pub mod object_key;
@@ -84,6 +85,7 @@ pub fn decode(
         Stream::StorageEvents => storage_events::decode(text, context, emit),
         Stream::Webhooks => webhooks::decode(text, context, emit),
         Stream::SessionRecords => session_records::decode(text, context, emit),
+        Stream::Audits => audits::decode(text, context, emit),
     }
 }
 

@@ -62,6 +62,7 @@ pub fn text(stream: Stream) -> &'static str {
         Stream::Webhooks => include_str!("../../schemas/webhooks.v1.json"),
         Stream::StorageEvents => include_str!("../../schemas/storage_events.v1.json"),
         Stream::SessionRecords => include_str!("../../schemas/session_records.v1.json"),
+        Stream::Audits => include_str!("../../schemas/audits.v1.json"),
     }
 }
 
@@ -204,8 +205,8 @@ fn compile(document: &Value) -> Validator {
 }
 
 fn contract(stream: Stream) -> &'static Contract {
-    static CONTRACTS: LazyLock<[Contract; 4]> =
-        LazyLock::new(|| Stream::ALL.map(Contract::compile));
+    static CONTRACTS: LazyLock<[Contract; 5]> =
+        LazyLock::new(|| Stream::TABLES.map(Contract::compile));
     &CONTRACTS[stream as usize]
 }
 

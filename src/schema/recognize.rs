@@ -14,6 +14,7 @@ pub(super) fn form(stream: Stream, message: &Value) -> Result<&'static str, Prob
         Stream::Webhooks => webhook(message),
         Stream::StorageEvents => storage_event(message),
         Stream::SessionRecords => session_record(message),
+        Stream::Audits => Ok("result"),
     }
 }
 

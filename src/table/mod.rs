@@ -5,6 +5,7 @@
 //! The columns every table has are in [`common`]; `rows` joins both into a record batch.
 
 pub mod api_calls;
+pub mod audits;
 pub mod columns;
 pub mod common;
 pub mod rows;
@@ -61,7 +62,7 @@ pub const UNRANGED_COLUMNS: [&str; 8] = [
 pub fn sort_columns(stream: Stream) -> &'static [&'static str] {
     match stream {
         Stream::ApiCalls | Stream::SessionRecords => &["app_id", "cname", "occurred_at"],
-        Stream::Webhooks | Stream::StorageEvents => &["sid", "occurred_at"],
+        Stream::Webhooks | Stream::StorageEvents | Stream::Audits => &["sid", "occurred_at"],
     }
 }
 
@@ -73,6 +74,7 @@ pub fn schema(stream: Stream) -> SchemaRef {
         Stream::Webhooks => webhooks::WebhookColumns::fields(),
         Stream::StorageEvents => storage_events::StorageEventColumns::fields(),
         Stream::SessionRecords => session_records::SessionRecordColumns::fields(),
+        Stream::Audits => audits::AuditColumns::fields(),
     });
     Arc::new(Schema::new(fields))
 }

@@ -5,6 +5,7 @@ mod disk;
 #[path = "../planted/mod.rs"]
 mod planted;
 
+mod audit;
 mod broken_files;
 mod cli;
 mod breakage;

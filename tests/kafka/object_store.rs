@@ -264,6 +264,78 @@ fn what_the_store_refuses_is_said_in_its_own_words() {
     assert!(said.contains("AccessDenied"), "{said}");
 }
 
+/// `audit` finds in one bucket what was sent to another, and goes on where a third lets nobody look.
+#[test]
+fn an_audit_finds_files_where_nobody_expected_them() {
+    let store = Store::start();
+    let (_intended, elsewhere) = (store.bucket("calls-oss"), store.bucket("calls-s3"));
+    let index = "#EXTM3U\n#EXT-X-TARGETDURATION:15\n#EXTINF:15.0\nSID_room-1_20250301100001000.ts\n#EXT-X-ENDLIST\n";
+    let index: &'static str = index.replace("SID", SID).leak();
+    elsewhere.put(&format!("calls/2025/{SID}_room-1.m3u8"), index);
+    elsewhere.put(
+        &format!("calls/2025/{SID}_room-10.m3u8.txt"),
+        "somebody's note",
+    );
+    elsewhere.put(
+        "calls/2025/ffffffffffffffffffffffffffffffff_room-2.m3u8",
+        "of another",
+    );
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let environment = store.environment();
+    let mut config = "[audit]\nrequests_per_second = 1000\n".to_string();
+    for (name, bucket, vendor) in [
+        ("main", "calls-oss", "oss"),
+        ("other", "calls-s3", "s3"),
+        ("closed", "calls-s3", "cos"),
+    ] {
+        config += &format!(
+            "[audit.stores.{name}]\nurl = \"s3://{bucket}\"\nvendor = \"{vendor}\"\nendpoint = \"{}\"\n",
+            environment["AWS_ENDPOINT"]
+        );
+    }
+    std::fs::write(directory.path().join("t.toml"), config).expect("written");
+    let start = serde_json::json!({
+        "requested_at": 1_740_823_200_000_u64, "responded_at": 1_740_823_200_200_u64,
+        "request": {
+            "method": "POST",
+            "url": "/v1/apps/0123456789abcdef0123456789abcdef/cloud_recording/resourceid/r/mode/mix/start",
+            "body": {"cname": "room-1", "uid": "1", "clientRequest": {"storageConfig": {
+                "vendor": 2, "region": 1, "bucket": "calls-oss", "fileNamePrefix": ["calls", "2025"]}}},
+        },
+        "response": {"status": 200, "body": {"resourceId": "r", "sid": SID}},
+    });
+    let file = directory.path().join("calls.ndjson");
+    std::fs::write(&file, start.to_string()).expect("written");
+    let run = |arguments: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_tapetrail"))
+            .current_dir(directory.path())
+            // The third store alone is asked without credentials.
+            .envs(&environment)
+            .env("TAPETRAIL_STORE_CLOSED_AWS_SKIP_SIGNATURE", "true")
+            .args(["--config", "t.toml"])
+            .args(arguments)
+            .output()
+            .expect("it runs")
+    };
+    let imported = run(&["import", "--stream", "api_calls", "calls.ndjson"]);
+    assert!(imported.status.success(), "{imported:?}");
+    let audited = run(&["audit", "--sid", SID, "--format", "csv"]);
+    assert_eq!(audited.status.code(), Some(1), "{audited:?}");
+    let text = String::from_utf8_lossy(&audited.stdout);
+    let rows: Vec<&str> = text.lines().skip(1).collect();
+    assert!(rows[0].starts_with("closed,cos,calls-s3,denied,"), "{text}");
+    assert!(rows[1].starts_with("main,oss,calls-oss,missing,"), "{text}");
+    let found: Vec<_> = rows
+        .iter()
+        .filter(|row| row.starts_with("other,s3,calls-s3,found,"))
+        .collect();
+    assert_eq!(found.len(), 2, "the index, and the note beside it: {text}");
+    let slice =
+        format!("other,s3,calls-s3,missing,index,calls/2025/{SID}_room-1_20250301100001000.ts");
+    assert!(rows.iter().any(|row| row.starts_with(&slice)), "{text}");
+}
+
 /// A fleet's files, a bucket and a directory.
 struct Scene {
     directory: TempDir,
