@@ -304,6 +304,19 @@ pub struct AuditStore {
     pub region: Option<String>,
     /// Whether the bucket is part of the endpoint's host name.
     pub virtual_hosted: bool,
+    /// What the columns of its listings are called, where the usual names do not fit.
+    pub columns: ListingColumns,
+}
+
+/// Which column of a listing is what.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListingColumns {
+    pub key: Option<String>,
+    pub bucket: Option<String>,
+    pub size: Option<String>,
+    pub etag: Option<String>,
+    pub written_at: Option<String>,
 }
 
 /// Read from the environment; `Debug` shows only whether they are set.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// One of the four inputs, or what `tapetrail audit` finds. Its stem names the schema, the decoder, the table and the tests
+/// One of the inputs, or what `tapetrail audit` finds. Its stem names the schema, the decoder, the table and the tests
 /// alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
@@ -12,10 +12,11 @@ pub enum Stream {
     StorageEvents,
     SessionRecords,
     Audits,
+    UploadStatus,
 }
 
 impl Stream {
-    /// The inputs, which producers send.
+    /// The inputs that come by Kafka.
     pub const ALL: [Stream; 4] = [
         Stream::ApiCalls,
         Stream::Webhooks,
@@ -23,16 +24,26 @@ impl Stream {
         Stream::SessionRecords,
     ];
 
+    /// The inputs: those, and what is imported from files alone.
+    pub const INPUTS: [Stream; 5] = [
+        Stream::ApiCalls,
+        Stream::Webhooks,
+        Stream::StorageEvents,
+        Stream::SessionRecords,
+        Stream::UploadStatus,
+    ];
+
     /// All that has a table in the lake.
-    pub const TABLES: [Stream; 5] = [
+    pub const TABLES: [Stream; 6] = [
         Stream::ApiCalls,
         Stream::Webhooks,
         Stream::StorageEvents,
         Stream::SessionRecords,
         Stream::Audits,
+        Stream::UploadStatus,
     ];
 
-    /// The stem: `api_calls`, `webhooks`, `storage_events`, `session_records`, `audits`.
+    /// The stem: `api_calls`, `webhooks`, `storage_events`, `session_records`, `audits`, `upload_status`.
     pub const fn stem(self) -> &'static str {
         match self {
             Stream::ApiCalls => "api_calls",
@@ -40,6 +51,7 @@ impl Stream {
             Stream::StorageEvents => "storage_events",
             Stream::SessionRecords => "session_records",
             Stream::Audits => "audits",
+            Stream::UploadStatus => "upload_status",
         }
     }
 
@@ -50,8 +62,8 @@ impl Stream {
             Stream::Webhooks => "recording.webhooks",
             Stream::StorageEvents => "recording.storage-events",
             Stream::SessionRecords => "recording.session-records",
-            // Nobody sends them.
-            Stream::Audits => "",
+            // Nobody sends the one, the other is exported by hand.
+            Stream::Audits | Stream::UploadStatus => "",
         }
     }
 }

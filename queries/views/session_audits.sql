@@ -15,7 +15,7 @@
 -- vendor_name = { type = "string", doc = "its slug" }
 -- bucket      = { type = "string", doc = "bucket or container" }
 -- result      = { type = "string", doc = "found, missing, denied, failed" }
--- promised_by = { type = "string", doc = "webhook, index; null where it was only found" }
+-- promised_by = { type = "string", doc = "webhook, answer, upload_status, index; null where it was only found" }
 -- answer      = { type = "string", doc = "what the store answered, where it did not let us look" }
 -- key         = { type = "string", doc = "key of the object; null where the row is about all files of the session" }
 -- prefix      = { type = "string", doc = "path before the file name" }

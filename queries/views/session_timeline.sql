@@ -2,13 +2,13 @@
 -- name        = "session_timeline"
 -- title       = "Every event of sessions and channels, one line each"
 -- description = """
--- What happened, in words, from all streams, and what audits found; each event once. Sort by `at`, `stream`, `event_id`. Calls that got no
--- session (an acquire, a failed start) have no sid: ask by channel to see them. Filters on sid, cname and event_date reach the files.
+-- What happened, in words, from all streams, and what audits found; each event once. Sort by `at`, `stream`, `event_id`. Calls
+-- that got no session (an acquire, a failed start) have no sid: ask by channel to see them. Filters on sid, cname and event_date reach the files.
 -- """
 --
 -- [columns]
 -- at         = { type = "timestamp", doc = "event time by its producer's clock" }
--- stream     = { type = "string", doc = "api_calls, webhooks, storage_events, session_records, audits" }
+-- stream     = { type = "string", doc = "api_calls, webhooks, storage_events, session_records, audits, upload_status" }
 -- what       = { type = "string", doc = "what happened, in a few words" }
 -- detail     = { type = "string", doc = "the particulars" }
 -- event_id   = { type = "string", doc = "event id, the evidence" }
@@ -148,3 +148,23 @@ SELECT
     event_date
 FROM audits
 GROUP BY sid, store, vendor_name, bucket, result, occurred_at, event_date
+UNION ALL
+SELECT
+    occurred_at AS at,
+    'upload_status' AS stream,
+    concat('upload status ', status) AS what,
+    concat_ws(
+        ', ',
+        CASE WHEN bucket IS NOT NULL THEN concat('storage ', concat_ws(':', vendor_name, bucket)) END,
+        CASE
+            WHEN count(file_name) = 1 THEN concat('file ', min(file_name))
+            WHEN count(file_name) > 1 THEN concat(count(file_name), ' files, first ', min(file_name))
+        END
+    ) AS detail,
+    min(event_id) AS event_id,
+    sid,
+    NULL AS app_id,
+    NULL AS cname,
+    event_date
+FROM (SELECT DISTINCT sid, occurred_at, status, vendor_name, bucket, file_name, event_id, event_date FROM upload_status)
+GROUP BY sid, occurred_at, status, vendor_name, bucket, event_date

@@ -1,7 +1,9 @@
 //! Looks into the stores themselves for the files of sessions. What it finds becomes rows of the table `audits`, by the
 //! path that every other event takes.
 
+pub mod due;
 mod index;
+pub mod listing;
 mod pace;
 mod search;
 mod stores;
@@ -9,13 +11,13 @@ mod stores;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use chrono::{DateTime, SecondsFormat};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-pub use search::{Outcome, PromisedBy, Wanted, search};
-pub use stores::{AuditStore, Refusal};
+pub use search::Wanted;
+pub use stores::AuditStore;
 
 use crate::config;
 use crate::event::{Micros, TimestampType};
@@ -23,6 +25,71 @@ use crate::intake::{Intake, Message};
 use crate::lake::commit::{AppId, Batch, CommitError, Ledger, Range};
 use crate::table::rows::{Origin, Rows};
 use pace::Pace;
+use search::{Outcome, PromisedBy, search};
+
+/// What a run found of its sessions, in full.
+pub const OF_ONE: &str = "
+SELECT store, vendor_name, bucket, result, promised_by, \"key\", size, written_at, answer
+FROM audits
+WHERE run = $run
+ORDER BY store, result, \"key\"";
+
+/// What is wrong with the sessions that a run looked for, by all that is known of them now.
+pub const OF_RUN: &str = "
+WITH looks AS (
+    SELECT session_audits.*
+    FROM session_audits
+    LEFT SEMI JOIN (SELECT sid FROM audits WHERE run = $run) AS looked ON looked.sid = session_audits.sid
+),
+
+found AS (
+    SELECT sid, min(cname) AS cname, store, vendor_name, bucket, count(*) AS files, min(\"key\") AS first_key
+    FROM looks
+    WHERE result = 'found'
+    GROUP BY sid, store, vendor_name, bucket
+)
+
+SELECT what, sid, cname, store, bucket, detail
+FROM (
+    SELECT
+        'promised, not there' AS what, sid, cname, store, bucket,
+        concat(\"key\", ' (promised by ', promised_by, ')') AS detail
+    FROM looks
+    WHERE result = 'missing' AND \"key\" IS NOT NULL
+    UNION ALL
+    SELECT
+        'no file in any store' AS what, sid, min(cname) AS cname, NULL AS store, NULL AS bucket,
+        CASE
+            WHEN bool_or(result = 'missing')
+                THEN concat('looked into ', string_agg(CASE WHEN result = 'missing' THEN store END, ', ' ORDER BY store))
+            ELSE 'no store answered'
+        END AS detail
+    FROM looks
+    GROUP BY sid
+    HAVING bool_and(result <> 'found')
+    UNION ALL
+    SELECT
+        'not where it was sent' AS what, found.sid, found.cname, found.store, found.bucket,
+        concat(
+            found.files, ' files, first ', found.first_key, '; the accepted start named ', sessions.vendor_name, ':',
+            sessions.bucket
+        ) AS detail
+    FROM found
+    INNER JOIN sessions ON sessions.sid = found.sid
+    LEFT ANTI JOIN found AS sent
+        ON sent.sid = sessions.sid
+        AND sent.vendor_name = sessions.vendor_name
+        AND sent.bucket = sessions.bucket
+    WHERE sessions.bucket IS NOT NULL
+    UNION ALL
+    SELECT
+        result AS what, NULL AS sid, NULL AS cname, store, bucket,
+        concat(count(DISTINCT sid), ' sessions: ', min(answer)) AS detail
+    FROM looks
+    WHERE result IN ('denied', 'failed')
+    GROUP BY result, store, bucket
+)
+ORDER BY sid, what, store, detail";
 
 /// What rows of audits have for the topic that they came from.
 const TOPIC: &str = "audit";
@@ -30,13 +97,23 @@ const TOPIC: &str = "audit";
 /// Opens all stores of the configuration. Asks for nothing.
 pub fn open_stores(settings: &config::Audit) -> Result<Vec<AuditStore>> {
     let pace = Arc::new(Pace::new(settings.requests_per_second));
-    let stores = settings.stores.iter();
-    stores
-        .map(|(name, store)| AuditStore::open(name, store, Arc::clone(&pace)))
-        .collect()
+    let mut stores: Vec<AuditStore> = Vec::new();
+    for (name, store) in &settings.stores {
+        let store = AuditStore::open(name, store, Arc::clone(&pace))?;
+        let is_same = |it: &&AuditStore| (it.vendor, &it.bucket) == (store.vendor, &store.bucket);
+        if let Some(other) = stores.iter().find(is_same) {
+            bail!(
+                "audit.stores.{name}: is the bucket `{}` of audit.stores.{}; name it once",
+                store.bucket,
+                other.name
+            );
+        }
+        stores.push(store);
+    }
+    Ok(stores)
 }
 
-/// Looks for one session in every store, and returns its results in the form of the stream `audits`.
+/// Looks for one session in the stores where it is wanted, and returns its results in the form of the stream `audits`.
 pub async fn look(
     stores: &[AuditStore],
     wanted: &Wanted,
@@ -44,9 +121,10 @@ pub async fn look(
     now: impl Fn() -> Micros,
 ) -> Vec<Value> {
     let now = &now;
-    let searches = stores.iter().map(|store| async move {
+    let stores = stores.iter().filter(|it| wanted.stores.contains(&it.name));
+    let searches = stores.map(|store| async move {
         let outcomes = search(store, wanted).await;
-        let at = now();
+        let at = store.listed_at().unwrap_or_else(now);
         let told = outcomes
             .iter()
             .map(|outcome| told(store, wanted, run, at, outcome));
@@ -66,8 +144,8 @@ fn told(store: &AuditStore, wanted: &Wanted, run: &str, at: Micros, outcome: &Ou
             object,
             promised_by,
         } => json!({
-            "result": "found", "key": object.location.as_ref(), "size": object.size, "etag": object.e_tag,
-            "written_at": rfc3339(object.last_modified.timestamp_micros()), "promised_by": by(promised_by),
+            "result": "found", "key": object.key, "size": object.size, "etag": object.etag,
+            "written_at": object.written_at.and_then(rfc3339), "promised_by": by(promised_by),
         }),
         Outcome::Missing { key, promised_by } => {
             json!({"result": "missing", "key": key, "promised_by": by(promised_by)})

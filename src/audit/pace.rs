@@ -30,3 +30,18 @@ impl Pace {
         tokio::time::sleep_until(at).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_requests_a_second_pass_than_allowed() {
+        let pace = Pace::new(200);
+        let begin = Instant::now();
+        for _ in 0..11 {
+            pace.wait().await;
+        }
+        assert!(begin.elapsed() >= Duration::from_millis(50));
+    }
+}

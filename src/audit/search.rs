@@ -2,23 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use object_store::ObjectMeta;
-use object_store::path::Path;
-
 use super::index::slices;
-use super::stores::{AuditStore, Refusal};
+use super::stores::{AuditStore, Object, Refusal};
 use crate::decode::object_key;
 
 /// A session whose files are looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     pub sid: String,
-    pub app_id: Option<String>,
     pub cname: Option<String>,
+    /// Names of the stores that are looked into.
+    pub stores: BTreeSet<String>,
     /// Paths that a call or a row of the customer's named for this channel; the empty one is the root of a bucket.
     pub prefixes: BTreeSet<String>,
-    /// Names of files that notifications promised, without their path.
-    pub promised: BTreeSet<String>,
+    /// Names of files that the service promised, without their path.
+    pub promised: BTreeMap<String, PromisedBy>,
     /// Number of the vendor, and bucket, that the accepted start named.
     pub destination: Option<(i32, String)>,
 }
@@ -27,7 +25,7 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Found {
-        object: ObjectMeta,
+        object: Object,
         promised_by: Option<PromisedBy>,
     },
     Missing {
@@ -38,8 +36,11 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+/// What said that a file would be there; of several the strongest, which is the last here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PromisedBy {
+    Answer,
+    UploadStatus,
     Webhook,
     Index,
 }
@@ -47,68 +48,58 @@ pub enum PromisedBy {
 impl PromisedBy {
     pub const fn as_str(self) -> &'static str {
         match self {
+            PromisedBy::Answer => "answer",
+            PromisedBy::UploadStatus => "upload_status",
             PromisedBy::Webhook => "webhook",
             PromisedBy::Index => "index",
         }
     }
+
+    pub(super) fn from_text(text: &str) -> Option<PromisedBy> {
+        use PromisedBy::{Answer, Index, UploadStatus, Webhook};
+        let all = [Answer, UploadStatus, Webhook, Index];
+        all.into_iter().find(|by| by.as_str() == text)
+    }
 }
 
-/// Objects of one session that are taken at most: a day of slices of 32 users.
-const OBJECTS_MAX: usize = 200_000;
-
-/// Fail-overs that are looked for: `bak0_` and so on before the session's id.
+/// Fail-overs that are looked for: `bak0_` and so on before the session's id. There are no more (`domain/cloud-recording-api.md`,
+/// section 7).
 const FAILOVERS: usize = 3;
 
 /// An index longer than this is not read: it is none.
-const INDEX_BYTES_MAX: u64 = 16 << 20;
+const INDEX_BYTES_MAX: i64 = 16 << 20;
 
-/// Looks for a session's files by the beginnings that their keys can have.
+/// Looks for a session's files, and for those that were promised.
 pub async fn search(store: &AuditStore, wanted: &Wanted) -> Vec<Outcome> {
-    let mut found: BTreeMap<Path, ObjectMeta> = BTreeMap::new();
-    for start in starts(wanted) {
-        match store.list(&start, OBJECTS_MAX).await {
-            Ok(objects) => found.extend(objects.into_iter().map(|it| (it.location.clone(), it))),
-            Err(refusal) => return vec![Outcome::Refused(refusal)],
-        }
-    }
+    let files = match store.files(&wanted.sid, &starts(wanted)).await {
+        Ok(files) => files.into_iter().map(|file| (file.key.clone(), file)),
+        Err(refusal) => return vec![Outcome::Refused(refusal)],
+    };
+    let found: BTreeMap<String, Object> = files.collect();
     if found.is_empty() {
-        let promised_by = (!wanted.promised.is_empty()).then_some(PromisedBy::Webhook);
+        let promised_by = wanted.promised.values().max().copied();
         return vec![Outcome::Missing {
             key: None,
             promised_by,
         }];
     }
-    let mut promises: BTreeMap<String, PromisedBy> = BTreeMap::new();
-    let mut refused = None;
-    // A promise is about the place where the index is; files elsewhere promise nothing.
-    for (path, object) in &found {
-        let key = path.as_ref();
-        if object_key::parse(key).file_type != Some("m3u8") || object.size > INDEX_BYTES_MAX {
-            continue;
-        }
-        let directory = key.rsplit_once('/').map_or("", |(directory, _)| directory);
-        match store.get(path).await {
-            Ok(bytes) => {
-                let names = slices(&bytes).into_iter();
-                promises.extend(names.map(|name| (joined(directory, &name), PromisedBy::Index)));
-            }
-            Err(refusal) => refused = Some(refusal),
-        }
-    }
+    let (mut promises, refusal) = promised_by_indexes(store, &found).await;
     let is_destination = wanted
         .destination
         .as_ref()
         .is_none_or(|(vendor, bucket)| (*vendor, bucket) == (store.vendor, &store.bucket));
-    let directories: BTreeSet<&str> = (found.keys())
-        .map(|path| path.as_ref().rsplit_once('/').map_or("", |(it, _)| it))
-        .collect();
-    if let (true, Some(directory)) = (is_destination, directories.first()) {
-        let names = wanted.promised.iter();
-        promises.extend(names.map(|name| (joined(directory, name), PromisedBy::Webhook)));
+    // The service promises names; that they are not where others are, a copy job explains elsewhere.
+    let directory = found.keys().next().map_or("", |key| directory(key));
+    if is_destination {
+        for (name, by) in &wanted.promised {
+            let key = found.keys().find(|key| file_name(key) == name).cloned();
+            let key = key.unwrap_or_else(|| joined(directory, name));
+            promises.entry(key).or_insert(*by);
+        }
     }
     let mut outcomes = Vec::new();
-    for (path, object) in found {
-        let promised_by = promises.remove(path.as_ref());
+    for (key, object) in found {
+        let promised_by = promises.remove(&key);
         outcomes.push(Outcome::Found {
             object,
             promised_by,
@@ -118,8 +109,32 @@ pub async fn search(store: &AuditStore, wanted: &Wanted) -> Vec<Outcome> {
         key: Some(key),
         promised_by: Some(by),
     }));
-    outcomes.extend(refused.map(Outcome::Refused));
+    outcomes.extend(refusal.map(Outcome::Refused));
     outcomes
+}
+
+/// Reads the indexes among the files. A promise is about the place where the index is; one elsewhere promises nothing.
+async fn promised_by_indexes(
+    store: &AuditStore,
+    found: &BTreeMap<String, Object>,
+) -> (BTreeMap<String, PromisedBy>, Option<Refusal>) {
+    let (mut promises, mut refusal) = (BTreeMap::new(), None);
+    for (key, object) in found {
+        let is_index = object_key::parse(key).file_type == Some("m3u8");
+        if !is_index || object.size.is_some_and(|size| size > INDEX_BYTES_MAX) {
+            continue;
+        }
+        match store.get(key).await {
+            Some(Ok(bytes)) => {
+                let names = slices(&bytes).into_iter();
+                let keys = names.map(|name| (joined(directory(key), &name), PromisedBy::Index));
+                promises.extend(keys);
+            }
+            Some(Err(refused)) => refusal = Some(refused),
+            None => {}
+        }
+    }
+    (promises, refusal)
 }
 
 /// Returns the beginnings of keys that are listed.
@@ -139,4 +154,12 @@ fn joined(directory: &str, name: &str) -> String {
         true => name.to_string(),
         false => format!("{directory}/{name}"),
     }
+}
+
+fn directory(key: &str) -> &str {
+    key.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+fn file_name(key: &str) -> &str {
+    key.rsplit_once('/').map_or(key, |(_, name)| name)
 }

@@ -15,8 +15,10 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use url::Url;
 
+use super::listing::Listing;
 use super::pace::Pace;
 use crate::config;
+use crate::event::Micros;
 use crate::lake::plain;
 
 /// A store that can be looked into.
@@ -25,10 +27,30 @@ pub struct AuditStore {
     pub name: String,
     pub vendor: i32,
     pub bucket: String,
+    contents: Contents,
+}
+
+/// What answers for a store.
+enum Contents {
+    Live(Live),
+    Listed(Listing),
+}
+
+/// The store itself.
+struct Live {
+    reader: Box<dyn Reader>,
     /// What all keys begin with, from the store's root; empty or without a slash at its ends.
     root: String,
-    reader: Arc<dyn Reader>,
     pace: Arc<Pace>,
+}
+
+/// An object as a store or a listing of it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    pub key: String,
+    pub size: Option<i64>,
+    pub etag: Option<String>,
+    pub written_at: Option<Micros>,
 }
 
 /// Why a store could not be looked into.
@@ -39,14 +61,36 @@ pub struct Refusal {
     pub answer: String,
 }
 
+/// What a store lets us do.
+#[derive(Debug)]
+pub struct Probed {
+    pub may_list: bool,
+    /// What it does not, in sentences.
+    pub denied: Vec<String>,
+}
+
 /// What is asked of a store. There is no third question.
 #[async_trait]
 trait Reader: Send + Sync {
-    /// Lists the objects whose key begins with `start`, at most `most` of them.
-    async fn list(&self, start: &str, most: usize) -> Result<Vec<ObjectMeta>, Error>;
+    /// Lists objects whose key begins with `start`, a page of at most `most` of them, and what to ask for the next.
+    async fn page(
+        &self,
+        start: &str,
+        most: usize,
+        token: Option<String>,
+    ) -> Result<(Vec<ObjectMeta>, Option<String>), Error>;
 
     async fn get(&self, key: &Path) -> Result<Bytes, Error>;
 }
+
+/// Objects of a page: what all stores give.
+const PAGE: usize = 1000;
+
+/// Objects of one session that are taken at most: a day of slices of 32 users.
+const OBJECTS_MAX: usize = 200_000;
+
+/// No object has this name: a store that lets us read says so, another one that it does not.
+const NOBODY: &str = "tapetrail-asks-whether-it-may-read";
 
 impl AuditStore {
     /// Opens a store. Asks for nothing.
@@ -55,23 +99,107 @@ impl AuditStore {
         opened.with_context(|| format!("audit.stores.{name}"))
     }
 
-    /// Lists objects by the beginning of their key, as sessions' keys are written: from the root on.
-    pub async fn list(&self, start: &str, most: usize) -> Result<Vec<ObjectMeta>, Refusal> {
-        self.pace.wait().await;
-        let listed = self.reader.list(&self.rooted(start), most).await;
-        listed.map_err(refusal)
+    /// Has a listing answer for the store from now on.
+    pub fn answer_from(&mut self, listing: Listing) {
+        self.contents = Contents::Listed(listing);
     }
 
-    /// Reads a small object.
-    pub async fn get(&self, key: &Path) -> Result<Bytes, Refusal> {
-        self.pace.wait().await;
-        self.reader.get(key).await.map_err(refusal)
+    /// When the listing was made that answers for the store; none where the store answers itself.
+    pub fn listed_at(&self) -> Option<Micros> {
+        match &self.contents {
+            Contents::Listed(listing) => Some(listing.at),
+            Contents::Live(_) => None,
+        }
     }
 
-    fn rooted(&self, start: &str) -> String {
-        match self.root.is_empty() {
+    /// Asks the store for what an audit needs.
+    pub async fn probe(&self) -> Probed {
+        let mut probed = Probed {
+            may_list: true,
+            denied: Vec::new(),
+        };
+        let Contents::Live(live) = &self.contents else {
+            return probed;
+        };
+        if let Err(refusal) = live.list("", 1).await {
+            probed.may_list = false;
+            probed.denied.push(format!(
+                "may not list `{}`, so nothing is known of what is there: {}",
+                self.bucket, refusal.answer
+            ));
+        }
+        match live.get(&Path::from(NOBODY)).await {
+            Ok(_) | Err(Error::NotFound { .. }) => {}
+            Err(error) => probed.denied.push(format!(
+                "may not read objects of `{}`, so what an index (.m3u8) promises is not looked for: {}",
+                self.bucket,
+                plain::said(&error)
+            )),
+        }
+        probed
+    }
+
+    /// Returns the files of a session, by the beginnings that their keys can have; a listing knows them all.
+    pub(super) async fn files(&self, sid: &str, starts: &[String]) -> Result<Vec<Object>, Refusal> {
+        let live = match &self.contents {
+            Contents::Live(live) => live,
+            Contents::Listed(listing) => return Ok(listing.files(sid)),
+        };
+        let mut files = Vec::new();
+        for start in starts {
+            let objects = live.list(start, OBJECTS_MAX).await?;
+            files.extend(objects.into_iter().map(Object::from));
+        }
+        Ok(files)
+    }
+
+    /// Reads a small object; none where only a listing of the store is at hand.
+    pub(super) async fn get(&self, key: &str) -> Option<Result<Bytes, Refusal>> {
+        let Contents::Live(live) = &self.contents else {
+            return None;
+        };
+        Some(match Path::parse(key) {
+            Ok(path) => live.get(&path).await.map_err(refusal),
+            Err(error) => Err(Refusal {
+                is_denied: false,
+                answer: error.to_string(),
+            }),
+        })
+    }
+}
+
+impl Live {
+    async fn list(&self, start: &str, most: usize) -> Result<Vec<ObjectMeta>, Refusal> {
+        let start = match self.root.is_empty() {
             true => start.to_string(),
             false => format!("{}/{start}", self.root),
+        };
+        let (mut found, mut token) = (Vec::new(), None);
+        loop {
+            self.pace.wait().await;
+            let page = self.reader.page(&start, most.min(PAGE), token).await;
+            let (objects, next) = page.map_err(refusal)?;
+            found.extend(objects);
+            token = next;
+            if token.is_none() || found.len() >= most {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn get(&self, key: &Path) -> Result<Bytes, Error> {
+        self.pace.wait().await;
+        self.reader.get(key).await
+    }
+}
+
+impl From<ObjectMeta> for Object {
+    fn from(object: ObjectMeta) -> Object {
+        Object {
+            key: object.location.to_string(),
+            size: i64::try_from(object.size).ok(),
+            etag: object.e_tag,
+            written_at: Some(object.last_modified.timestamp_micros()),
         }
     }
 }
@@ -120,7 +248,7 @@ fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<Au
             builder
         }};
     }
-    let (reader, slug): (Arc<dyn Reader>, &str) = match url.scheme() {
+    let (reader, slug): (Box<dyn Reader>, &str) = match url.scheme() {
         "s3" | "s3a" => {
             let mut builder = cloud!(AmazonS3Builder::from_env());
             if let Some(endpoint) = &settings.endpoint {
@@ -132,16 +260,16 @@ fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<Au
             if let Some(region) = &settings.region {
                 builder = builder.with_region(region);
             }
-            (Arc::new(Cloud(builder.build()?)), "s3")
+            (Box::new(Cloud(builder.build()?)), "s3")
         }
         "gs" => (
-            Arc::new(Cloud(
+            Box::new(Cloud(
                 cloud!(GoogleCloudStorageBuilder::from_env()).build()?,
             )),
             "gcs",
         ),
         "az" | "abfs" | "abfss" => (
-            Arc::new(Cloud(cloud!(MicrosoftAzureBuilder::from_env()).build()?)),
+            Box::new(Cloud(cloud!(MicrosoftAzureBuilder::from_env()).build()?)),
             "azblob",
         ),
         "file" => {
@@ -149,7 +277,7 @@ fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<Au
             let path = path.map_err(|()| anyhow!("url: names no directory on this machine"))?;
             let disk = LocalFileSystem::new_with_prefix(&path)
                 .with_context(|| format!("url: `{}` cannot be read", path.display()))?;
-            (Arc::new(Directory(disk)), "s3compat")
+            (Box::new(Directory(disk)), "s3compat")
         }
         other => bail!(
             "url: nothing can be looked for at `{other}://`; write s3://BUCKET, gs://, az:// or file:///DIRECTORY"
@@ -173,14 +301,12 @@ fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<Au
         name: name.to_string(),
         vendor,
         bucket,
-        root,
-        reader,
-        pace,
+        contents: Contents::Live(Live { reader, root, pace }),
     })
 }
 
 /// Returns the settings of one store that the environment has beside those of all: `TAPETRAIL_STORE_<NAME>_<SETTING>`.
-fn environment(name: &str) -> Vec<(String, String)> {
+pub(super) fn environment(name: &str) -> Vec<(String, String)> {
     let prefix = prefix(name);
     let settings = std::env::vars().filter_map(|(variable, value)| {
         let setting = variable.strip_prefix(&prefix)?;
@@ -201,22 +327,19 @@ struct Cloud<S>(S);
 
 #[async_trait]
 impl<S: PaginatedListStore + ObjectStore> Reader for Cloud<S> {
-    async fn list(&self, start: &str, most: usize) -> Result<Vec<ObjectMeta>, Error> {
-        let mut found = Vec::new();
-        let mut page_token = None;
-        loop {
-            let options = PaginatedListOptions {
-                max_keys: Some(most.min(1000)),
-                page_token,
-                ..PaginatedListOptions::default()
-            };
-            let page = self.0.list_paginated(Some(start), options).await?;
-            found.extend(page.result.objects);
-            page_token = page.page_token;
-            if page_token.is_none() || found.len() >= most {
-                return Ok(found);
-            }
-        }
+    async fn page(
+        &self,
+        start: &str,
+        most: usize,
+        token: Option<String>,
+    ) -> Result<(Vec<ObjectMeta>, Option<String>), Error> {
+        let options = PaginatedListOptions {
+            max_keys: Some(most),
+            page_token: token,
+            ..PaginatedListOptions::default()
+        };
+        let page = self.0.list_paginated(Some(start), options).await?;
+        Ok((page.result.objects, page.page_token))
     }
 
     async fn get(&self, key: &Path) -> Result<Bytes, Error> {
@@ -229,16 +352,24 @@ struct Directory(LocalFileSystem);
 
 #[async_trait]
 impl Reader for Directory {
-    async fn list(&self, start: &str, most: usize) -> Result<Vec<ObjectMeta>, Error> {
+    async fn page(
+        &self,
+        start: &str,
+        _most: usize,
+        _token: Option<String>,
+    ) -> Result<(Vec<ObjectMeta>, Option<String>), Error> {
         let directory = start
             .rsplit_once('/')
             .map(|(directory, _)| Path::from(directory));
-        let listed = self.0.list_with_delimiter(directory.as_ref()).await?;
-        let mut found = listed.objects;
+        let mut found = match self.0.list_with_delimiter(directory.as_ref()).await {
+            Ok(listed) => listed.objects,
+            // Of a path that nothing was ever written to there is no directory.
+            Err(Error::NotFound { .. }) if directory.is_some() => Vec::new(),
+            Err(error) => return Err(error),
+        };
         found.retain(|object| object.location.as_ref().starts_with(start));
         found.sort_by(|a, b| a.location.cmp(&b.location));
-        found.truncate(most);
-        Ok(found)
+        Ok((found, None))
     }
 
     async fn get(&self, key: &Path) -> Result<Bytes, Error> {

@@ -13,8 +13,11 @@ impl Config {
     /// Refuses values that cannot work, each with the key and the cure.
     pub fn check(&self) -> Result<()> {
         for stem in self.kafka.topics.keys() {
-            if let Err(reason) = stem.parse::<Stream>() {
-                bail!("kafka.topics.{stem}: {reason}");
+            if !Stream::ALL.iter().any(|stream| stream.stem() == stem) {
+                let known = Stream::ALL.map(Stream::stem).join(", ");
+                bail!(
+                    "kafka.topics.{stem}: no stream of that name comes by Kafka; those that do are {known}"
+                );
             }
         }
         if self.kafka.brokers.trim().is_empty() {

@@ -15,6 +15,7 @@ pub mod scalar;
 pub mod session_records;
 pub mod storage_events;
 pub mod time;
+pub mod upload_status;
 pub mod webhooks;
 
 use std::borrow::Cow;
@@ -86,6 +87,7 @@ pub fn decode(
         Stream::Webhooks => webhooks::decode(text, context, emit),
         Stream::SessionRecords => session_records::decode(text, context, emit),
         Stream::Audits => audits::decode(text, context, emit),
+        Stream::UploadStatus => upload_status::decode(text, context, emit),
     }
 }
 

@@ -18,7 +18,7 @@ columns! {
         bucket: Text,
         /// found; missing: looked for and not there; denied: the store does not let us look; failed: it gave no answer
         result: Text,
-        /// what promised the file: webhook, index; null where it was only found
+        /// what promised the file: webhook, answer, upload_status, index; null where it was only found
         promised_by: Text,
         /// what the store answered, where the result is denied or failed
         answer: Text,

@@ -11,6 +11,7 @@ pub mod common;
 pub mod rows;
 pub mod session_records;
 pub mod storage_events;
+pub mod upload_status;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -62,7 +63,9 @@ pub const UNRANGED_COLUMNS: [&str; 8] = [
 pub fn sort_columns(stream: Stream) -> &'static [&'static str] {
     match stream {
         Stream::ApiCalls | Stream::SessionRecords => &["app_id", "cname", "occurred_at"],
-        Stream::Webhooks | Stream::StorageEvents | Stream::Audits => &["sid", "occurred_at"],
+        Stream::Webhooks | Stream::StorageEvents | Stream::Audits | Stream::UploadStatus => {
+            &["sid", "occurred_at"]
+        }
     }
 }
 
@@ -75,6 +78,7 @@ pub fn schema(stream: Stream) -> SchemaRef {
         Stream::StorageEvents => storage_events::StorageEventColumns::fields(),
         Stream::SessionRecords => session_records::SessionRecordColumns::fields(),
         Stream::Audits => audits::AuditColumns::fields(),
+        Stream::UploadStatus => upload_status::UploadStatusColumns::fields(),
     });
     Arc::new(Schema::new(fields))
 }

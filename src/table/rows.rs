@@ -10,6 +10,7 @@ use super::audits::{AuditColumns, AuditRow};
 use super::common::{CommonColumns, CommonRow};
 use super::session_records::{SessionRecordColumns, SessionRecordRow};
 use super::storage_events::{StorageEventColumns, StorageEventRow};
+use super::upload_status::{UploadStatusColumns, UploadStatusRow};
 use super::webhooks::{WebhookColumns, WebhookRow};
 use crate::event::{
     Disposition, MICROS_PER_DAY, Micros, Reject, SkipReason, Stream, TimestampType,
@@ -61,6 +62,7 @@ pub enum EventRow<'a> {
         key: Cow<'a, str>,
         row: AuditRow<'a>,
     },
+    UploadStatus(UploadStatusRow<'a>),
 }
 
 /// One event as a decoder gives it.
@@ -93,6 +95,7 @@ enum EventColumns {
     StorageEvents(StorageEventColumns),
     SessionRecords(SessionRecordColumns),
     Audits(AuditColumns),
+    UploadStatus(UploadStatusColumns),
 }
 
 /// A growing batch of rows of one stream's table.
@@ -115,6 +118,7 @@ impl Rows {
                 Stream::StorageEvents => EventColumns::StorageEvents(Default::default()),
                 Stream::SessionRecords => EventColumns::SessionRecords(Default::default()),
                 Stream::Audits => EventColumns::Audits(Default::default()),
+                Stream::UploadStatus => EventColumns::UploadStatus(Default::default()),
             },
             rows: 0,
             bytes: 0,
@@ -177,6 +181,9 @@ impl Rows {
                 columns.push(at, row)
             }
             (EventColumns::Audits(columns), EventRow::Audit { row, .. }) => columns.push(at, row),
+            (EventColumns::UploadStatus(columns), EventRow::UploadStatus(row)) => {
+                columns.push(at, row)
+            }
             _ => unreachable!(
                 "a decoder of {} gave an event of another stream",
                 self.stream
@@ -241,6 +248,7 @@ impl Rows {
             EventColumns::StorageEvents(columns) => columns.finish(self.rows),
             EventColumns::SessionRecords(columns) => columns.finish(self.rows),
             EventColumns::Audits(columns) => columns.finish(self.rows),
+            EventColumns::UploadStatus(columns) => columns.finish(self.rows),
         });
         self.rows = 0;
         self.bytes = 0;

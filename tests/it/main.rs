@@ -29,3 +29,4 @@ mod rooms;
 mod secrets;
 mod time_travel;
 mod unavailable_store;
+mod upload_status;
