@@ -141,7 +141,8 @@ SELECT
         END,
         min(answer)
     ) AS detail,
-    min(event_id) AS event_id,
+    -- The one that `session_places` names, too.
+    first_value(event_id ORDER BY written_at, "key", event_id) AS event_id,
     sid,
     NULL AS app_id,
     min(cname) AS cname,

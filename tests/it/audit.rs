@@ -250,6 +250,11 @@ fn every_store_is_looked_into_and_what_is_there_decides() {
         "{page}"
     );
 
+    let (page, why, _) = run(at, &["investigate", "--sid", &sid(3)]);
+    let partial = "Looks into the buckets missed 1 file of it that had been promised.";
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&page).contains(partial), "{page}\n{why}");
+
     // What was looked for is not looked for again, unless it is named; only the store that refused is asked once more.
     let (_, why, _) = run(at, &["audit", "--since", "2025-01-01"]);
     let again = "4 sessions in 3 stores: 0 files found, 0 promised files missing";

@@ -212,9 +212,9 @@ dir=${2:-}
 name=${3:-}
 case $command in
 fetch) fetch ;;
-start | bucket | notify | stop | status | watch)
+start | bucket | notify | shelve | stop | status | watch)
     [[ -n $dir ]] || fail "usage: minio.sh $usage"
-    [[ $command != bucket && $command != notify || -n $name ]] || fail "usage: minio.sh $command DIR NAME"
+    [[ ! $command =~ ^(bucket|notify|shelve)$ || -n $name ]] || fail "usage: minio.sh $command DIR NAME"
     dir=$(realpath -m "$dir")
     "$command"
     ;;
