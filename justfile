@@ -11,7 +11,7 @@ check:
 test:
     cargo test --locked
 
-# Against a real Apache Kafka and a real MinIO, which the tests start by themselves (Java and Maven; curl).
+# Against a real Apache Kafka, MinIO and PostgreSQL, which the tests start by themselves (Java and Maven; curl, Go and postgresql).
 test-kafka:
     cargo test --locked --test kafka -- --test-threads 3
 

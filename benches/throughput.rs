@@ -177,6 +177,10 @@ fn measure(mut command: Command) -> Cost {
         .stdout(Stdio::null())
         .spawn()
         .expect("the command starts");
+    let peak = std::thread::spawn({
+        let status = format!("/proc/{}/status", child.id());
+        move || watch_peak(&status)
+    });
     let mut status = 0;
     // SAFETY: `rusage` is plain numbers, for which zeros are valid; `wait4` fills it for a child of ours.
     let (waited, usage) = unsafe {
@@ -195,8 +199,23 @@ fn measure(mut command: Command) -> Cost {
     Cost {
         elapsed,
         cpu: time(usage.ru_utime) + time(usage.ru_stime),
-        peak_bytes: usage.ru_maxrss as u64 * 1024,
+        peak_bytes: peak.join().expect("the peak is watched"),
     }
+}
+
+/// Returns the most memory that a process had, when it is gone. What `wait4` says of it begins with the memory of the
+/// process that started it, which holds all the messages it produced.
+fn watch_peak(status: &str) -> u64 {
+    let mut peak = 0;
+    while let Ok(text) = std::fs::read_to_string(status) {
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let Some(kilobytes) = line.and_then(|line| line.trim().strip_suffix(" kB")) else {
+            break;
+        };
+        peak = kilobytes.parse::<u64>().expect("a number") * 1024;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    peak
 }
 
 fn print(name: &str, messages: u64, bytes: u64, cost: &Cost) {

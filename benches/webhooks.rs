@@ -148,13 +148,10 @@ impl Server {
              [serve]\nreceive = \"{receive}\"\nhttp = \"\"\n"
         );
         std::fs::write(&config, text).expect("the configuration is written");
+        let built = env!("CARGO_BIN_EXE_tapetrail").to_string();
+        let program = std::env::var("TAPETRAIL").unwrap_or(built);
         let child = Command::new("taskset")
-            .args([
-                "--cpu-list",
-                "0",
-                env!("CARGO_BIN_EXE_tapetrail"),
-                "--config",
-            ])
+            .args(["--cpu-list", "0", &program, "--config"])
             .arg(config)
             .arg("serve")
             .env("TAPETRAIL_WEBHOOK_SECRETS", format!("a={SECRET}"))

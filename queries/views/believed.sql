@@ -4,7 +4,8 @@
 -- kept        = true
 -- description = """
 -- One row per row of the customer's database: its last version; `record_versions` has all of them. A column that a later version
--- leaves out keeps its last value, as change messages may hold only what changed. Deleted rows are not here.
+-- leaves out keeps its last value, as an update may hold only what changed; an insert and a snapshot hold the whole row, and leave
+-- nothing out. Deleted rows are not here.
 -- """
 --
 -- [columns]
@@ -26,7 +27,9 @@
 -- event_id    = { type = "string", doc = "event id of the last version that names a vendor, else of the last" }
 -- ---
 WITH versions AS (
-    SELECT *
+    SELECT
+        *,
+        coalesce(change, '') IN ('insert', 'snapshot') AS is_whole
     FROM record_versions
 ),
 
@@ -78,26 +81,26 @@ SELECT
 FROM (
     SELECT
         record_id,
-        last_value(app_id ORDER BY version_at, received_at, position) FILTER (WHERE app_id IS NOT NULL) AS app_id,
-        last_value(cname ORDER BY version_at, received_at, position) FILTER (WHERE cname IS NOT NULL) AS cname,
-        last_value(uid ORDER BY version_at, received_at, position) FILTER (WHERE uid IS NOT NULL) AS uid,
-        last_value(resource_id ORDER BY version_at, received_at, position)
-            FILTER (WHERE resource_id IS NOT NULL) AS resource_id,
-        last_value(sid ORDER BY version_at, received_at, position) FILTER (WHERE sid IS NOT NULL) AS sid,
-        last_value(vendor_name ORDER BY version_at, received_at, position)
-            FILTER (WHERE vendor_name IS NOT NULL) AS vendor_name,
-        last_value(bucket ORDER BY version_at, received_at, position) FILTER (WHERE bucket IS NOT NULL) AS bucket,
-        last_value(region ORDER BY version_at, received_at, position) FILTER (WHERE region IS NOT NULL) AS region,
-        last_value(prefix ORDER BY version_at, received_at, position) FILTER (WHERE prefix IS NOT NULL) AS prefix,
-        last_value(url ORDER BY version_at, received_at, position) FILTER (WHERE url IS NOT NULL) AS url,
-        last_value(status ORDER BY version_at, received_at, position) FILTER (WHERE status IS NOT NULL) AS status,
+        last_value(app_id ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR app_id IS NOT NULL) AS app_id,
+        last_value(cname ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR cname IS NOT NULL) AS cname,
+        last_value(uid ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR uid IS NOT NULL) AS uid,
+        last_value(resource_id ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR resource_id IS NOT NULL) AS resource_id,
+        last_value(sid ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR sid IS NOT NULL) AS sid,
+        last_value(vendor_name ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR vendor_name IS NOT NULL) AS vendor_name,
+        last_value(bucket ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR bucket IS NOT NULL) AS bucket,
+        last_value(region ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR region IS NOT NULL) AS region,
+        last_value(prefix ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR prefix IS NOT NULL) AS prefix,
+        last_value(url ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR url IS NOT NULL) AS url,
+        last_value(status ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR status IS NOT NULL) AS status,
         min(version_at) AS first_at,
         max(version_at) AS last_at,
         max(CASE WHEN vendor_name IS NOT NULL THEN version_at END) AS vendor_at,
-        last_value(event_id ORDER BY version_at, received_at, position)
+        last_value(event_id ORDER BY changed_at, received_at, position)
             FILTER (WHERE vendor_name IS NOT NULL) AS vendor_event_id,
-        last_value(event_id ORDER BY version_at, received_at, position) AS last_event_id,
-        last_value(coalesce(change, '') ORDER BY version_at, received_at, position) AS last_change
+        last_value(event_id ORDER BY changed_at, received_at, position) AS last_event_id,
+        last_value(coalesce(change, '') ORDER BY changed_at, received_at, position) AS last_change
     FROM versions
     LEFT ANTI JOIN unchanged ON unchanged.record_id = versions.record_id
     GROUP BY record_id

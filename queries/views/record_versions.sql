@@ -8,9 +8,10 @@
 --
 -- [columns]
 -- record_id   = { type = "string", doc = "which row: table and key" }
--- version_at  = { type = "timestamp", doc = "since when the database believed this" }
+-- version_at  = { type = "timestamp", doc = "since when the database believed this; of a delete, when it was made" }
+-- changed_at  = { type = "timestamp", doc = "when the database made the change, or read it for a snapshot; else version_at: the order of versions" }
 -- received_at = { type = "timestamp", doc = "when Kafka had it" }
--- position    = { type = "int64", doc = "Kafka offset, the order of changes that have one time" }
+-- position    = { type = "int64", doc = "Kafka offset, the order of changes of one time" }
 -- event_id    = { type = "string", doc = "event id of the change" }
 -- change      = { type = "string", doc = "insert, update, delete, snapshot; null where the message does not say" }
 -- app_id      = { type = "string", doc = "App ID" }
@@ -30,7 +31,12 @@ SELECT DISTINCT
         coalesce(source_table, ''), '#',
         coalesce(row_key, sid, concat(app_id, '/', cname, '/', uid, '/', resource_id))
     ) AS record_id,
-    coalesce(recorded_at, occurred_at, received_at) AS version_at,
+    CASE
+        -- What a deleted row says last of itself is older than its end.
+        WHEN change = 'delete' THEN coalesce(occurred_at, recorded_at, received_at)
+        ELSE coalesce(recorded_at, occurred_at, received_at)
+    END AS version_at,
+    coalesce(occurred_at, recorded_at, received_at) AS changed_at,
     received_at,
     "offset" AS position,
     event_id,

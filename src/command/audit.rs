@@ -85,7 +85,7 @@ pub fn run(args: AuditArgs, context: Context) -> Result<Outcome> {
     let mut stores = open_stores(settings)?;
     super::runtime()?.block_on(async {
         let stop = CancellationToken::new();
-        super::consume::stop_on_signal(
+        super::service::stop_on_signal(
             stop.clone(),
             "stopping after the sessions in hand",
             "stopped at once; what was not committed is looked for again",

@@ -7,11 +7,10 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::kafka_args::KafkaArgs;
-use super::{Context, Outcome};
+use super::{Context, Outcome, service};
 use crate::config::{OnGap, Start};
 use crate::ingest::{self, Run, Totals};
-use crate::metrics::{Metrics, Vitals};
-use crate::server::{self, health};
+use crate::metrics::Metrics;
 
 /// Consume the four topics into the lake, exactly once
 ///
@@ -71,11 +70,7 @@ pub fn run(args: ConsumeArgs, mut context: Context) -> Result<Outcome> {
         config.consume.on_gap = OnGap::Accept;
     }
     config.check()?;
-    if config.secrets.fingerprint_key.is_none() {
-        tracing::warn!(
-            "TAPETRAIL_FINGERPRINT_KEY is not set: access keys are removed without a fingerprint"
-        );
-    }
+    service::warn_without_fingerprints(config);
     let run = Run {
         stop_at_end: args.stop_at_end,
         new_epochs: args.new_epoch,
@@ -98,13 +93,13 @@ async fn consume(context: &Context, run: Run) -> Result<Totals> {
     let shutdown = CancellationToken::new();
     // Before anybody can ask.
     metrics.unready("assignment", "no partitions are assigned yet");
-    serve_health(
+    service::serve_health(
         "consume.http",
         &context.config.consume.http,
         metrics.vitals(),
     )
     .await?;
-    stop_on_signal(
+    service::stop_on_signal(
         shutdown.clone(),
         "stopping: committing what is gathered",
         "stopped at once; what was not committed is read again at the next start",
@@ -126,42 +121,4 @@ pub async fn consume_on_thread(
     })
     .await
     .context("the consumer's thread died")?
-}
-
-/// Serves metrics, health and readiness for as long as the process lives, at the address that `key` names.
-pub(super) async fn serve_health(key: &str, address: &str, vitals: &Vitals) -> Result<()> {
-    if address.is_empty() {
-        return Ok(());
-    }
-    let listener = server::listen(key, address).await?;
-    tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
-    let for_ever = CancellationToken::new();
-    tokio::spawn(server::run(listener, health::routes(vitals), for_ever));
-    Ok(())
-}
-
-/// SIGTERM and SIGINT ask for a stop; a second one does not wait for it.
-pub(super) fn stop_on_signal(
-    shutdown: CancellationToken,
-    stopping: &'static str,
-    at_once: &'static str,
-) -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if shutdown.is_cancelled() {
-                tracing::warn!("{at_once}");
-                std::process::exit(2);
-            }
-            tracing::info!("{stopping}");
-            shutdown.cancel();
-        }
-    });
-    Ok(())
 }

@@ -84,7 +84,7 @@ pub fn run(args: MaintainArgs, mut context: Context) -> Result<Outcome> {
     }
     super::runtime()?.block_on(async {
         let stop = CancellationToken::new();
-        super::consume::stop_on_signal(
+        super::service::stop_on_signal(
             stop.clone(),
             "stopping after the step in hand",
             "stopped at once; nothing is harmed",

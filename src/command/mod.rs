@@ -16,6 +16,7 @@ mod proxy;
 mod replay;
 mod report;
 mod serve;
+mod service;
 mod sql;
 mod verify;
 

@@ -8,6 +8,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::kafka_args::KafkaArgs;
+use super::service::{self, Served};
 use super::{Context, LogFormat, Outcome};
 use crate::metrics::Vitals;
 use crate::proxy::Proxy;
@@ -78,17 +79,13 @@ pub fn run(args: ProxyArgs, mut context: Context) -> Result<Outcome> {
 
 async fn serve(context: &Context, is_enforcing: bool) -> Result<Outcome> {
     let config = &context.config;
-    if config.secrets.fingerprint_key.is_none() {
-        tracing::warn!(
-            "TAPETRAIL_FINGERPRINT_KEY is not set: access keys are removed without a fingerprint"
-        );
-    }
+    service::warn_without_fingerprints(config);
     let vitals = Vitals::default();
     let shutdown = CancellationToken::new();
     let proxy = Proxy::new(config, is_enforcing, &vitals, &context.clock)?;
-    super::consume::serve_health("proxy.http", &config.proxy.http, &vitals).await?;
+    service::serve_health("proxy.http", &config.proxy.http, &vitals).await?;
     let listener = server::listen("proxy.listen", &config.proxy.listen).await?;
-    super::consume::stop_on_signal(
+    service::stop_on_signal(
         shutdown.clone(),
         "stopping: calls under way go on to their end",
         "stopped at once; what was recorded is in the spool",
@@ -104,15 +101,17 @@ async fn serve(context: &Context, is_enforcing: bool) -> Result<Outcome> {
         let (proxy, calls_are_over) = (proxy.clone(), calls_are_over.clone());
         async move { proxy.dispatch(calls_are_over).await }
     });
-    let serving = server::run(listener, proxy.routes(), shutdown.clone());
-    let stopped = async {
-        shutdown.cancelled().await;
-        vitals.unready("stop", "the process is stopping");
-        tokio::time::sleep(CALLS_TIMEOUT).await;
-    };
-    tokio::select! {
-        served = serving => served.context("proxy.listen: the server died")?,
-        () = stopped => tracing::warn!("stopped with calls under way"),
+    let served = service::serve_until_stopped(
+        "proxy.listen",
+        listener,
+        proxy.routes(),
+        &vitals,
+        &shutdown,
+        CALLS_TIMEOUT,
+    )
+    .await?;
+    if served == Served::NotAll {
+        tracing::warn!("stopped with calls under way");
     }
     calls_are_over.cancel();
     match tokio::time::timeout(KAFKA_TIMEOUT, dispatching).await {

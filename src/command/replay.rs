@@ -14,7 +14,8 @@ use crate::decode::webhooks::Signature;
 use crate::engine::{Engine, EngineOptions, log_name};
 use crate::event::{Micros, Stream, TimestampType};
 use crate::intake::{Intake, Left};
-use crate::lake::commit::{AppId, Batch, CommitError, Ledger, Range};
+use crate::lake::commit::{Batch, CommitError, Ledger, Range};
+use crate::lake::log::AppId;
 use crate::lake::table::provider;
 use crate::table::rows::{Origin, Rows};
 

@@ -7,6 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::kafka_args::KafkaArgs;
+use super::service::{self, Served};
 use super::{Context, LogFormat, Outcome};
 use crate::metrics::Vitals;
 use crate::server::{self, Receiver};
@@ -64,9 +65,9 @@ async fn serve(context: &Context) -> Result<Outcome> {
     let vitals = Vitals::default();
     let shutdown = CancellationToken::new();
     let receiver = Receiver::new(config, &vitals, &context.clock)?;
-    super::consume::serve_health("serve.http", &config.serve.http, &vitals).await?;
+    service::serve_health("serve.http", &config.serve.http, &vitals).await?;
     let listener = server::listen("serve.receive", &config.serve.receive).await?;
-    super::consume::stop_on_signal(
+    service::stop_on_signal(
         shutdown.clone(),
         "stopping: requests under way get their answers",
         "stopped at once; whoever got no answer sends again",
@@ -82,15 +83,17 @@ async fn serve(context: &Context) -> Result<Outcome> {
         let (receiver, shutdown) = (receiver.clone(), shutdown.clone());
         async move { receiver.attend(shutdown).await }
     });
-    let serving = server::run(listener, receiver.routes(), shutdown.clone());
-    let stopped = async {
-        shutdown.cancelled().await;
-        vitals.unready("stop", "the process is stopping");
-        tokio::time::sleep(DRAIN_TIMEOUT).await;
-    };
-    tokio::select! {
-        served = serving => served.context("serve.receive: the server died")?,
-        () = stopped => tracing::warn!("stopped with requests under way; they get no answer and are sent again"),
+    let served = service::serve_until_stopped(
+        "serve.receive",
+        listener,
+        receiver.routes(),
+        &vitals,
+        &shutdown,
+        DRAIN_TIMEOUT,
+    )
+    .await?;
+    if served == Served::NotAll {
+        tracing::warn!("stopped with requests under way; they get no answer and are sent again");
     }
     attending.await.context("the look at the brokers died")?;
     tracing::info!("done");

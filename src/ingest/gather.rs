@@ -18,7 +18,8 @@ use super::writer::{Done, Job};
 use crate::clock::Clock;
 use crate::config::{Consume, OnGap, Start};
 use crate::event::{Disposition, Stream};
-use crate::lake::commit::{AppId, Range};
+use crate::lake::commit::Range;
+use crate::lake::log::AppId;
 use crate::metrics::Metrics;
 use crate::source::kafka::{End, KafkaSource, Offsets, TopicPartition, Watermarks};
 

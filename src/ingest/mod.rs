@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::intake::Message;
-use crate::lake::commit::{AppId, Ledger};
+use crate::lake::commit::Ledger;
+use crate::lake::log::AppId;
 use crate::lake::table::Lake;
 use crate::metrics::Metrics;
 use crate::source::kafka::{

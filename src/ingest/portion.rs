@@ -19,8 +19,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::{Micros, RejectCode, Stream, TimestampType};
 use crate::intake::{HeaderList, Intake, Message};
-use crate::lake::commit::{AppId, Range};
+use crate::lake::commit::Range;
 use crate::lake::encode::encode;
+use crate::lake::log::AppId;
 use crate::table::rows::{Origin, ROW_BYTES, Rows};
 
 /// What a message brings beside its bytes.

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::portion::{Counts, Latest};
 use crate::clock::Clock;
 use crate::event::Stream;
-use crate::lake::commit::{AppId, Batch, CommitError, Ledger, Range, backoff};
+use crate::lake::commit::{Batch, CommitError, Ledger, Range, backoff};
 use crate::lake::encode::DataFile;
+use crate::lake::log::AppId;
 use crate::metrics::Metrics;
 
 /// What the polling thread asks of a writer, in order.

@@ -11,7 +11,6 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -20,71 +19,16 @@ use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
 use object_store::ObjectStoreExt;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::encode::{DataFile, encode};
 use super::failpoint::failpoint;
+use super::log::{AppId, read_commit};
 use super::plain::sentence;
 use crate::clock::Clock;
 use crate::event::Stream;
 use crate::table::PARTITION_COLUMN;
 use crate::table::rows::Rows;
-
-/// Names an offset in the log: `<cluster>/<topic>/<partition>@<epoch>`, or `import/<stream>/<source_id>`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AppId(String);
-
-impl AppId {
-    pub fn partition(cluster: &str, topic: &str, partition: i32, epoch: i64) -> Self {
-        AppId(format!("{cluster}/{topic}/{partition}@{epoch}"))
-    }
-
-    /// Holds the number of a topic's current epoch, which begins when a topic was made anew.
-    pub fn epoch(cluster: &str, topic: &str) -> Self {
-        AppId(format!("{cluster}/{topic}@epoch"))
-    }
-
-    pub fn import(stream: Stream, source_id: &str) -> Self {
-        AppId(format!("import/{stream}/{source_id}"))
-    }
-
-    /// Counts the replays of a stream, so that of two at once only one lands.
-    pub fn replay(stream: Stream) -> Self {
-        AppId(format!("replay/{stream}"))
-    }
-
-    /// Holds the offset that this name began with.
-    pub fn start(&self) -> Self {
-        AppId(format!("{self}{START}"))
-    }
-
-    /// Holds how many rows were ever committed under this name, so that one that goes missing is missed.
-    pub fn rows(&self) -> Self {
-        AppId(format!("{self}{ROWS}"))
-    }
-
-    /// Holds how many rows fewer there are since `maintain` dropped what was too old. A name of its own, so that
-    /// it is never set by a commit of a consumer.
-    pub fn dropped(&self) -> Self {
-        AppId(format!("{self}{DROPPED}"))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Ends of the names that accompany an offset.
-pub(super) const START: &str = "#start";
-pub(super) const ROWS: &str = "#rows";
-pub(super) const DROPPED: &str = "#dropped";
-
-impl fmt::Display for AppId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The offsets `[from, to)` of one partition that a commit covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,11 +143,11 @@ impl Ledger {
             let Ok(Some(commit)) = log.read_commit_entry(version).await else {
                 return false;
             };
-            let Some(set) = transactions(&commit) else {
+            let Ok(actions) = read_commit(&commit) else {
                 return false;
             };
-            for Txn { app_id, version } in set {
-                self.known.insert(AppId(app_id), Some(version));
+            for txn in actions.into_iter().filter_map(|action| action.txn) {
+                self.known.insert(txn.app_id, Some(txn.version));
             }
         }
         true
@@ -427,28 +371,6 @@ impl Ledger {
             .collect();
         Ok(batch.adds.iter().all(|add| live.contains(&add.path)))
     }
-}
-
-/// A line of a commit, as far as offsets are concerned.
-#[derive(Deserialize)]
-struct Line {
-    txn: Option<Txn>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Txn {
-    app_id: String,
-    version: i64,
-}
-
-/// Returns the offsets that a commit sets; none if it cannot be read.
-fn transactions(commit: &[u8]) -> Option<Vec<Txn>> {
-    let lines = serde_json::Deserializer::from_slice(commit).into_iter::<Line>();
-    lines
-        .filter_map(|line| line.map(|line| line.txn).transpose())
-        .collect::<Result<_, _>>()
-        .ok()
 }
 
 /// Loads the newest version. A table that was last looked at before the log was cut is read from its checkpoint anew.

@@ -1,6 +1,8 @@
-//! Reads a table's log for what `deltalake` does not tell: all offsets at once, and what happened between versions.
+//! The names under which a table's log keeps offsets, and what `deltalake` does not tell of the log: all offsets at once,
+//! and what happened between versions.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context, Result};
 use arrow::array::{Array, AsArray};
@@ -15,8 +17,62 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::commit::{AppId, DROPPED, ROWS, START};
 use crate::event::Stream;
+
+/// Names an offset in the log: `<cluster>/<topic>/<partition>@<epoch>`, or `import/<stream>/<source_id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+pub struct AppId(String);
+
+impl AppId {
+    pub fn partition(cluster: &str, topic: &str, partition: i32, epoch: i64) -> Self {
+        AppId(format!("{cluster}/{topic}/{partition}@{epoch}"))
+    }
+
+    /// Holds the number of a topic's current epoch, which begins when a topic was made anew.
+    pub fn epoch(cluster: &str, topic: &str) -> Self {
+        AppId(format!("{cluster}/{topic}@epoch"))
+    }
+
+    pub fn import(stream: Stream, source_id: &str) -> Self {
+        AppId(format!("import/{stream}/{source_id}"))
+    }
+
+    /// Counts the replays of a stream, so that of two at once only one lands.
+    pub fn replay(stream: Stream) -> Self {
+        AppId(format!("replay/{stream}"))
+    }
+
+    /// Holds the offset that this name began with.
+    pub fn start(&self) -> Self {
+        AppId(format!("{self}{START}"))
+    }
+
+    /// Holds how many rows were ever committed under this name, so that one that goes missing is missed.
+    pub fn rows(&self) -> Self {
+        AppId(format!("{self}{ROWS}"))
+    }
+
+    /// Holds how many rows fewer there are since `maintain` dropped what was too old. A name of its own, so that
+    /// it is never set by a commit of a consumer.
+    pub fn dropped(&self) -> Self {
+        AppId(format!("{self}{DROPPED}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Ends of the names that accompany an offset.
+const START: &str = "#start";
+const ROWS: &str = "#rows";
+const DROPPED: &str = "#dropped";
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// The offsets that stand under one name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,6 +103,19 @@ pub enum Source {
 }
 
 impl Source {
+    /// Returns what rows of this topic, partition and source id count; without a partition, rows of an imported file.
+    pub fn new(topic: &str, partition: Option<i32>, source_id: &str) -> Self {
+        let source_id = source_id.to_string();
+        match partition {
+            Some(partition) => Source::Partition {
+                topic: topic.to_string(),
+                partition,
+                source_id,
+            },
+            None => Source::Import { source_id },
+        }
+    }
+
     /// Returns the name that the log has for it; none for a source that no commit of ours can have made.
     pub fn app_id(&self, stream: Stream) -> Option<AppId> {
         match self {
@@ -115,7 +184,7 @@ pub async fn added_since(table: &DeltaTable, version: u64) -> Result<Option<Vec<
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        for action in read_commit(&path, &bytes)? {
+        for action in read_commit(&bytes).with_context(|| cannot_read(&path))? {
             if action.remove.is_some() {
                 return Ok(None);
             }
@@ -125,13 +194,15 @@ pub async fn added_since(table: &DeltaTable, version: u64) -> Result<Option<Vec<
     Ok(Some(added))
 }
 
-fn read_commit(path: &Path, bytes: &[u8]) -> Result<Vec<Action>> {
-    let lines = bytes
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_slice(line).with_context(|| format!("cannot read `{path}`")))
+/// Returns the lines of a commit.
+pub(super) fn read_commit(bytes: &[u8]) -> serde_json::Result<Vec<Action>> {
+    serde_json::Deserializer::from_slice(bytes)
+        .into_iter()
         .collect()
+}
+
+fn cannot_read(path: &Path) -> String {
+    format!("cannot read `{path}`")
 }
 
 /// Reads `<cluster>/<topic>/<partition>@<epoch>` or `import/<stream>/<source_id>`.
@@ -171,7 +242,7 @@ async fn transactions(table: &DeltaTable) -> Result<BTreeMap<String, i64>> {
     if let Some(at) = checkpoint {
         let path = log.clone().join(format!("{at:020}.checkpoint.parquet"));
         let bytes = store.get(&path).await?.bytes().await?;
-        read_checkpoint(bytes, &mut found).with_context(|| format!("cannot read `{path}`"))?;
+        read_checkpoint(bytes, &mut found).with_context(|| cannot_read(&path))?;
     }
     let mut commits: Vec<u64> = names
         .iter()
@@ -182,9 +253,9 @@ async fn transactions(table: &DeltaTable) -> Result<BTreeMap<String, i64>> {
     for at in commits {
         let path = log.clone().join(format!("{at:020}.json"));
         let bytes = store.get(&path).await?.bytes().await?;
-        for action in read_commit(&path, &bytes)? {
+        for action in read_commit(&bytes).with_context(|| cannot_read(&path))? {
             if let Some(txn) = action.txn {
-                found.insert(txn.app_id, txn.version);
+                found.insert(txn.app_id.0, txn.version);
             }
         }
     }
@@ -193,8 +264,8 @@ async fn transactions(table: &DeltaTable) -> Result<BTreeMap<String, i64>> {
 
 /// One line of a commit, as far as it matters here.
 #[derive(Deserialize)]
-struct Action {
-    txn: Option<Txn>,
+pub(super) struct Action {
+    pub txn: Option<Txn>,
     add: Option<Added>,
     remove: Option<IgnoredAny>,
 }
@@ -206,9 +277,9 @@ struct Added {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Txn {
-    app_id: String,
-    version: i64,
+pub(super) struct Txn {
+    pub app_id: AppId,
+    pub version: i64,
 }
 
 fn read_checkpoint(bytes: Bytes, found: &mut BTreeMap<String, i64>) -> Result<()> {

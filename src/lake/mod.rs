@@ -14,7 +14,7 @@ mod order;
 pub mod encode;
 mod damage;
 pub mod table;
-pub mod commit;
 pub mod log;
+pub mod commit;
 pub mod history;
 pub mod replace;

@@ -15,9 +15,10 @@ use deltalake::protocol::{DeltaOperation, checkpoints};
 use deltalake::{DeltaTable, DeltaTableError};
 use serde_json::Value;
 
-use super::commit::{AppId, is_conflict, update};
+use super::commit::{is_conflict, update};
 use super::failpoint::failpoint;
 use super::history::{History, live_paths};
+use super::log::AppId;
 
 /// Files of a table that others take the place of.
 #[derive(Debug)]

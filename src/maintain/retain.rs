@@ -251,15 +251,7 @@ impl Position {
     }
 
     fn source(&self) -> Source {
-        let source_id = self.source_id.clone();
-        match self.partition {
-            Some(partition) => Source::Partition {
-                topic: self.topic.clone(),
-                partition,
-                source_id,
-            },
-            None => Source::Import { source_id },
-        }
+        Source::new(&self.topic, self.partition, &self.source_id)
     }
 }
 

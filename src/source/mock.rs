@@ -6,23 +6,18 @@
 //! never lets more than [`IN_FLIGHT_BYTES_MAX`] of a partition wait for the group's commits.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{
-    BaseProducer, BaseRecord, DefaultProducerContext, Producer, ProducerContext,
-};
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use twox_hash::XxHash3_128;
 
+use super::producer::{self, Deliveries};
 use crate::event::Micros;
 
 /// Bytes of one partition that may wait to be committed, before compression: under the mock's own bound.
@@ -91,24 +86,6 @@ struct Partition {
     waiting_bytes: usize,
 }
 
-/// Counts what the broker did not take.
-#[derive(Clone, Default)]
-struct Deliveries {
-    failed: Arc<AtomicU64>,
-}
-
-impl ClientContext for Deliveries {}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if result.is_err() {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 impl Feed {
     /// Connects to a broker whose topics are new, on behalf of a group that reads them from the start.
     pub fn connect(
@@ -117,11 +94,8 @@ impl Feed {
         partitions: usize,
         group: &str,
     ) -> Result<Self> {
-        let producer = ClientConfig::new()
+        let producer = producer::settings()
             .set("bootstrap.servers", address)
-            .set("compression.type", "zstd")
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "20")
             .create_with_context(Deliveries::default())
             .context("cannot create the producer")?;
         let group = ClientConfig::new()
@@ -172,7 +146,7 @@ impl Feed {
         self.producer
             .flush(Duration::from_secs(30))
             .context("the in-process broker does not take what it was sent")?;
-        match self.producer.context().failed.load(Ordering::Relaxed) {
+        match self.producer.context().failed() {
             0 => Ok(()),
             failed => bail!("the in-process broker refused {failed} messages"),
         }

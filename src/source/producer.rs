@@ -1,6 +1,5 @@
 //! A Kafka producer for generated fleets: bounded in memory, and it says when a message was not taken.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -31,10 +30,16 @@ pub struct Producer {
     producer: BaseProducer<Deliveries>,
 }
 
-/// What brokers did not take.
-#[derive(Clone, Default)]
-struct Deliveries {
-    failed: Arc<AtomicU64>,
+/// Counts what brokers did not take.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    failed: AtomicU64,
+}
+
+impl Deliveries {
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
 }
 
 impl ClientContext for Deliveries {}
@@ -52,12 +57,7 @@ impl ProducerContext for Deliveries {
 impl Producer {
     /// Connects with the settings of `kafka`; librdkafka ignores the properties that only a consumer knows.
     pub fn connect(config: &Config) -> Result<Producer> {
-        let mut client = ClientConfig::new();
-        client
-            .set("client.id", "tapetrail")
-            .set("compression.type", "zstd")
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "20");
+        let mut client = settings();
         for (property, value) in &config.kafka.properties {
             client.set(property, value);
         }
@@ -113,11 +113,22 @@ impl Producer {
         self.producer
             .flush(FLUSH_TIMEOUT)
             .context("the brokers do not take what they were sent")?;
-        match self.producer.context().failed.load(Ordering::Relaxed) {
+        match self.producer.context().failed() {
             0 => Ok(()),
             failed => bail!("the brokers refused {failed} messages"),
         }
     }
+}
+
+/// Returns the settings of whoever sends much at a time and looks in the end whether all of it was taken.
+pub(super) fn settings() -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client
+        .set("client.id", "tapetrail")
+        .set("compression.type", "zstd")
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "20");
+    client
 }
 
 /// Fails unless the brokers know a topic, within `timeout`.

@@ -1,8 +1,6 @@
 //! A broker: the shared one, or one that a test may stop; and what an administrator does to it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -16,13 +14,15 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::service::Service;
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running Apache Kafka, reached through its plain listener.
 pub struct Broker {
     brokers: String,
-    /// Where the script keeps it; none for a broker that somebody else runs.
-    dir: Option<PathBuf>,
+    /// None for a broker that somebody else runs.
+    service: Option<Service>,
 }
 
 impl Broker {
@@ -30,18 +30,20 @@ impl Broker {
     pub fn shared() -> &'static Broker {
         static SHARED: OnceLock<Broker> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("TAPETRAIL_TEST_BROKERS") {
-            Ok(brokers) => Broker { brokers, dir: None },
+            Ok(brokers) => Broker {
+                brokers,
+                service: None,
+            },
             Err(_) => Broker::own(),
         })
     }
 
     /// Starts a broker of the caller's own. It ends when dropped, or with this process.
     pub fn own() -> Broker {
-        let dir = tempfile::tempdir().expect("a directory").keep();
-        let brokers = script("start", &dir, "TERM");
+        let service = Service::new("broker");
         Broker {
-            brokers,
-            dir: Some(dir),
+            brokers: service.start(&[]),
+            service: Some(service),
         }
     }
 
@@ -52,49 +54,31 @@ impl Broker {
 
     /// What the script says of the broker: the SASL_SSL listener, its user and password, the certificate.
     pub fn facts(&self) -> BTreeMap<String, String> {
-        let dir = self.dir.as_ref().expect("a broker that the script started");
-        let text = std::fs::read_to_string(dir.join("broker.env")).expect("facts");
-        let facts = text.lines().filter_map(|line| line.split_once('='));
-        facts
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect()
+        self.service().facts()
     }
 
     /// Ends the broker as if its machine had failed.
     pub fn kill(&self) {
-        script(
-            "stop",
-            self.dir.as_ref().expect("a broker of one's own"),
-            "KILL",
-        );
+        self.service().stop("KILL");
     }
 
     /// Starts the broker again: same ports, same data.
     pub fn start(&self) {
-        script(
-            "start",
-            self.dir.as_ref().expect("a broker of one's own"),
-            "TERM",
-        );
+        self.service().start(&[]);
     }
 
     /// Lets the broker stand still: its connections stay open, and nobody answers.
     pub fn pause(&self) {
-        self.signal("STOP");
+        self.service().signal("STOP");
     }
 
     /// Lets a broker go on that stood still.
     pub fn resume(&self) {
-        self.signal("CONT");
+        self.service().signal("CONT");
     }
 
-    fn signal(&self, name: &str) {
-        let dir = self.dir.as_ref().expect("a broker of one's own");
-        let pid = std::fs::read_to_string(dir.join("pid")).expect("a pid");
-        let sent = Command::new("sh")
-            .args(["-c", "kill -s \"$0\" \"$1\"", name, pid.trim()])
-            .status();
-        assert!(sent.expect("sh runs").success(), "the broker has ended");
+    fn service(&self) -> &Service {
+        self.service.as_ref().expect("a broker of our own")
     }
 
     pub fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
@@ -201,34 +185,8 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        if let Some(dir) = &self.dir {
-            script("stop", dir, "KILL");
-        }
-    }
-}
-
 fn options() -> AdminOptions {
     AdminOptions::new()
         .request_timeout(Some(TIMEOUT))
         .operation_timeout(Some(TIMEOUT))
-}
-
-/// Runs `broker.sh` and returns what it printed, without the line's end.
-fn script(command: &str, dir: &Path, signal: &str) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka/broker.sh");
-    let output = Command::new(path)
-        .arg(command)
-        .arg(dir)
-        .env("TAPETRAIL_BROKER_OWNER", std::process::id().to_string())
-        .env("TAPETRAIL_BROKER_SIGNAL", signal)
-        .output()
-        .expect("broker.sh runs");
-    assert!(
-        output.status.success(),
-        "broker.sh {command} failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).trim().to_string()
 }

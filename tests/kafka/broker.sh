@@ -15,67 +15,27 @@
 #   TAPETRAIL_BROKER_JVM     options of the JVM; the default is a small one that starts quickly
 #   TAPETRAIL_BROKER_OWNER   a pid: when that process is gone, the broker stops and DIR is removed
 set -euo pipefail
+# shellcheck source=service.sh source-path=SCRIPTDIR
+source "$(dirname "$0")/service.sh"
+
+service=broker
+log=broker.log
+mark=server.properties
+signal=${TAPETRAIL_BROKER_SIGNAL:-TERM}
+owner=${TAPETRAIL_BROKER_OWNER:-}
 
 version=${TAPETRAIL_KAFKA_VERSION:-4.2.0}
-cache=${TAPETRAIL_CACHE:-$HOME/.cache/tapetrail}
 jars=$cache/kafka-$version
 jvm=${TAPETRAIL_BROKER_JVM:--Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1}
 user=tapetrail
 password=tapetrail-test-password
 
-fail() {
-    echo "broker.sh: $*" >&2
-    exit 1
-}
-
-need() {
-    command -v "$1" >/dev/null || fail "\`$1\` is missing; on Debian: apt-get install -y openjdk-17-jre-headless maven"
-}
-
 fetch() {
-    [[ -f $jars/complete ]] && return
-    need java
-    need mvn
-    local work
-    mkdir -p "$cache"
-    work=$(mktemp -d "$cache/fetch.XXXXXX")
-    cat >"$work/pom.xml" <<POM
-<project>
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>tapetrail</groupId>
-  <artifactId>test-broker</artifactId>
-  <version>1</version>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId>
-      <artifactId>kafka_2.13</artifactId>
-      <version>$version</version>
-    </dependency>
-    <dependency>
-      <groupId>org.slf4j</groupId>
-      <artifactId>slf4j-simple</artifactId>
-      <version>1.7.36</version>
-    </dependency>
-  </dependencies>
-</project>
-POM
-    echo "broker.sh: fetching Apache Kafka $version from Maven Central into $jars" >&2
-    mvn -q -B -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-        -DincludeScope=runtime -DoutputDirectory="$work/libs" >&2 ||
-        fail "Maven could not get org.apache.kafka:kafka_2.13:$version; its answer is above"
-    touch "$work/complete"
-    # Another process may have been quicker; its copy is as good.
-    mv -T "$work" "$jars" 2>/dev/null || rm -rf "$work"
+    [[ -d $jars ]] || keep "$jars" fill
 }
 
-# Prints a port that nobody listens on. Below the range that outgoing connections take theirs from.
-free_port() {
-    local port
-    while true; do
-        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    done
-    echo "$port"
+fill() {
+    get_jars "$1" "org.apache.kafka:kafka_2.13:$version" org.slf4j:slf4j-simple:1.7.36
 }
 
 # Writes the settings, the certificate and the storage of a new broker into $dir.
@@ -148,75 +108,29 @@ java_uuid() {
     head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | tr -d '='
 }
 
-is_running() {
-    [[ -f $dir/pid ]] && tr '\0' ' ' <"/proc/$(<"$dir/pid")/cmdline" 2>/dev/null | grep -qF "$dir/server.properties"
+is_ready() {
+    grep -q 'Kafka Server started' "$dir/$log"
 }
 
 start() {
-    need java
+    need java openjdk-17-jre-headless
     fetch
     mkdir -p "$dir"
     if is_running; then
         status
         return
     fi
-    [[ -f $dir/server.properties ]] || prepare
-    # Emptied here and not by the child, which could be late: the last start's log says `started`, too.
-    : >"$dir/broker.log"
+    [[ -f $dir/$mark ]] || prepare
+    # The last start's log says `started`, too.
+    : >"$dir/$log"
     # shellcheck disable=SC2086 # The options of the JVM are words.
-    setsid java $jvm -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$jars/libs/*" \
-        kafka.Kafka "$dir/server.properties" >>"$dir/broker.log" 2>&1 </dev/null &
-    echo $! >"$dir/pid"
-    local waited=0
-    until grep -q 'Kafka Server started' "$dir/broker.log"; do
-        kill -0 "$(<"$dir/pid")" 2>/dev/null || {
-            tail -20 "$dir/broker.log" >&2
-            fail "the broker ended while starting; all it said is in $dir/broker.log"
-        }
-        ((waited++ < 1200)) || fail "the broker did not start in 2 minutes; see $dir/broker.log"
-        sleep 0.1
-    done
-    if [[ -n ${TAPETRAIL_BROKER_OWNER:-} && ! -f $dir/watched ]]; then
-        touch "$dir/watched"
-        setsid "$0" watch "$dir" >/dev/null 2>&1 </dev/null &
-    fi
+    launch java $jvm -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$jars/libs/*" kafka.Kafka "$dir/$mark"
     status
-}
-
-# Ends the broker when its owner has ended, by whatever cause.
-watch() {
-    while kill -0 "$TAPETRAIL_BROKER_OWNER" 2>/dev/null; do
-        sleep 1
-    done
-    TAPETRAIL_BROKER_SIGNAL=KILL stop
-    rm -rf "$dir"
-}
-
-stop() {
-    local waited=0
-    if is_running; then
-        kill "-${TAPETRAIL_BROKER_SIGNAL:-TERM}" "$(<"$dir/pid")"
-        while is_running; do
-            ((waited++ < 300)) || kill -KILL "$(<"$dir/pid")"
-            sleep 0.1
-        done
-    fi
-    rm -f "$dir/pid"
 }
 
 status() {
     is_running || fail "no broker runs in $dir"
-    sed -n 's/^BROKERS=//p' "$dir/broker.env"
+    fact broker.env BROKERS
 }
 
-command=${1:-}
-dir=${2:-}
-case $command in
-fetch) fetch ;;
-start | stop | status | watch)
-    [[ -n $dir ]] || fail "usage: broker.sh $command DIR"
-    dir=$(realpath -m "$dir")
-    "$command"
-    ;;
-*) fail "usage: broker.sh fetch | start DIR | stop DIR | status DIR" ;;
-esac
+take "fetch | start DIR | stop DIR | status DIR" "$@"

@@ -10,7 +10,8 @@
 //! F7 two deployments on one lake · F8 two members of one group · F9 maintenance beside consumers · F10, F11 poison · F12 brokers down, slow, moved ·
 //! F13 errors of requests · F14 retention passed us · F15 the topic is another one · F16 new partitions ·
 //! F17 redelivery · F18 transactions and compaction · F21 a full disk ·
-//! F25 a stop in the middle of a batch. `object_store` makes several of them with the lake on a real S3 server.
+//! F25 a stop in the middle of a batch. `object_store` makes several of them with the lake on a real S3 server,
+//! `database` has a real database's changes come through a real connector.
 //! F4 and F21 to F24 are faults of the store, which `tests/it` makes without a broker.
 
 #[path = "../planted/mod.rs"]
@@ -18,13 +19,16 @@ mod planted;
 
 mod broker;
 mod consumer;
+mod customer;
 mod http;
 mod lake;
 mod messages;
 mod producer;
+mod service;
 mod store;
 
 mod crash;
+mod database;
 mod full_disk;
 mod generate;
 mod groups;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -12,10 +11,11 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::broker::Broker;
+use crate::service::Service;
 
 /// A running server. It ends when dropped, or with this process.
 pub struct Store {
-    dir: PathBuf,
+    service: Service,
 }
 
 impl Store {
@@ -32,83 +32,53 @@ impl Store {
     }
 
     fn start_with(environment: &[(&str, &str)]) -> Store {
-        let dir = tempfile::tempdir().expect("a directory").keep();
-        let store = Store { dir };
-        store.script(&["start"], environment);
-        store
+        let service = Service::new("minio");
+        service.start(environment);
+        Store { service }
     }
 
     /// Makes a bucket.
     pub fn bucket(&self, name: &str) -> Bucket {
-        self.script(&["bucket", name], &[]);
+        self.service.call("bucket", &[name], &[], "");
         Bucket::new(name, self.environment())
     }
 
     /// Makes a bucket of whose objects the topic is told.
     pub fn bucket_with_notifications(&self, name: &str) -> Bucket {
         let bucket = self.bucket(name);
-        self.script(&["notify", name], &[]);
+        self.service.call("notify", &[name], &[], "");
         bucket
     }
 
     /// Makes a bucket that anybody may list, and of which nobody else may read anything.
     pub fn shelf(&self, name: &str) -> Bucket {
         let bucket = self.bucket(name);
-        self.script(&["shelve", name], &[]);
+        self.service.call("shelve", &[name], &[], "");
         bucket
     }
 
     /// Ends the server as if its machine had failed.
     pub fn kill(&self) {
-        self.script(&["stop"], &[("TAPETRAIL_MINIO_SIGNAL", "KILL")]);
+        self.service.stop("KILL");
     }
 
     /// Starts the server again: same port, same data.
     pub fn start_again(&self) {
-        self.script(&["start"], &[]);
+        self.service.start(&[]);
     }
 
     /// What a client has to know, as `object_store` and the tools of AWS read it.
     pub fn environment(&self) -> BTreeMap<String, String> {
-        let text = std::fs::read_to_string(self.dir.join("minio.env")).expect("facts");
-        let facts: BTreeMap<_, _> = text
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .collect();
+        let facts = self.service.facts();
         [
-            ("AWS_ENDPOINT", facts["ENDPOINT"]),
+            ("AWS_ENDPOINT", facts["ENDPOINT"].as_str()),
             ("AWS_ALLOW_HTTP", "true"),
             ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", facts["USER"]),
-            ("AWS_SECRET_ACCESS_KEY", facts["PASSWORD"]),
+            ("AWS_ACCESS_KEY_ID", facts["USER"].as_str()),
+            ("AWS_SECRET_ACCESS_KEY", facts["PASSWORD"].as_str()),
         ]
         .map(|(name, value)| (name.to_string(), value.to_string()))
         .into()
-    }
-
-    /// Runs `minio.sh` on the server's directory.
-    fn script(&self, arguments: &[&str], environment: &[(&str, &str)]) {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka/minio.sh");
-        let output = Command::new(path)
-            .arg(arguments[0])
-            .arg(&self.dir)
-            .args(&arguments[1..])
-            .env("TAPETRAIL_MINIO_OWNER", std::process::id().to_string())
-            .envs(environment.iter().copied())
-            .output()
-            .expect("minio.sh runs");
-        assert!(
-            output.status.success(),
-            "minio.sh {arguments:?} failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 

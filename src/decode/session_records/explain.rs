@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::change::Change;
+use super::change::{Change, ChangeKind};
 use super::mapping::{self, Column, FIELD_COUNT, Field, Fields, UNAVAILABLE, alternatives};
 use super::record::{self, VendorFrom, vendor_of};
 use super::{Format, find, row_key};
@@ -147,6 +147,9 @@ fn about_change(
     context: &DecodeContext<'_>,
 ) -> [Explained; 4] {
     let time = match (change.committed_at, row.recorded_at) {
+        (Some(at), _) if change.kind == ChangeKind::Snapshot => {
+            (Some(at), "when the connector read the table")
+        }
         (Some(at), _) => (Some(at), "when the database committed it"),
         (None, Some(at)) => (
             Some(at),
@@ -237,6 +240,9 @@ fn why_vendor(fields: &Fields<'_>, url: Option<&str>, change: &Change, name: &st
 
 /// Says why nothing was found: for the last path that was tried, where the mapping has any.
 fn why_nothing(change: &Change, fields: &Fields<'_>, name: &str) -> String {
+    if fields.know_the_key_alone(change) {
+        return "of the deleted row only the key is known".to_string();
+    }
     let Some(paths) = fields.paths() else {
         return "no column of a usual name has a value".to_string();
     };

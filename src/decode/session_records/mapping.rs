@@ -56,22 +56,27 @@ impl<'r> Fields<'r> {
     /// Finds the fields by the first mapping that fits; a mapping without `fields` takes the usual columns.
     pub fn choose(change: &'r Change, mappings: &'r [Mapping]) -> Result<Fields<'r>, Reject> {
         let mapping = place(change, mappings).map(|place| &mappings[place]);
-        if let Some(mapping) = mapping.filter(|mapping| !mapping.fields.is_empty()) {
-            return Ok(Fields {
-                values: by_paths(&change.row, mapping),
-                mapping: Some(mapping),
-            });
-        }
-        let fields = Fields {
-            values: default_columns::find(&change.row),
+        let configured = mapping.filter(|mapping| !mapping.fields.is_empty());
+        let mut fields = Fields {
+            values: match configured {
+                Some(mapping) => by_paths(&change.row, mapping),
+                None => default_columns::find(&change.row),
+            },
             mapping,
         };
-        // Of a deleted row often only the key is known.
-        if change.kind == ChangeKind::Delete || fields.name_a_session() {
-            Ok(fields)
-        } else {
-            Err(Reject::new(RejectCode::NoMapping, NO_MAPPING))
+        if fields.know_the_key_alone(change) {
+            fields.values = Default::default();
+        } else if configured.is_none() && !fields.name_a_session() {
+            return Err(Reject::new(RejectCode::NoMapping, NO_MAPPING));
         }
+        Ok(fields)
+    }
+
+    /// Says whether a deleted row is known by its key alone, as without REPLICA IDENTITY FULL: Debezium then fills the
+    /// columns that must not be null with `""`, 0, 1970 or their defaults, which names neither session nor channel.
+    pub fn know_the_key_alone(&self, change: &Change) -> bool {
+        let has = |field| self.value(field).is_some();
+        change.kind == ChangeKind::Delete && !has(Field::Sid) && !has(Field::Cname)
     }
 
     pub fn value(&self, field: Field) -> Option<&Value> {

@@ -32,6 +32,19 @@ fn is(value: Option<&str>, why: &str) -> (Option<String>, String) {
 }
 
 #[test]
+fn of_a_deleted_row_that_is_known_by_its_key_nothing_is_taken() {
+    let mut message: Value = serde_json::from_str(ENVELOPE).expect("JSON");
+    message["op"] = json!("d");
+    message["after"] = Value::Null;
+    message["before"] = json!({"id": 7712, "channel": "", "rec_uid": 0, "status": "recording"});
+    for field in ["uid", "status", "vendor"] {
+        let why = "of the deleted row only the key is known";
+        assert_eq!(said(&message, &[], field), is(None, why));
+    }
+    assert_eq!(said(&message, &[], "row_key").0.as_deref(), Some("7712"));
+}
+
+#[test]
 fn each_field_says_where_its_value_is_from() {
     let envelope: Value = serde_json::from_str(ENVELOPE).expect("JSON");
     let mappings = [
