@@ -174,8 +174,8 @@ LEFT JOIN (
             vendor_name,
             bucket,
             max(audited_at) AS at,
-            count(CASE WHEN result = 'found' THEN 1 END) AS files,
-            count(CASE WHEN result = 'missing' THEN "key" END) AS missing,
+            count(DISTINCT CASE WHEN result = 'found' THEN "key" END) AS files,
+            count(DISTINCT CASE WHEN result = 'missing' THEN "key" END) AS missing,
             bool_or(result = 'missing' AND "key" IS NULL) AS is_empty
         FROM session_audits
         GROUP BY sid, vendor_name, bucket

@@ -223,7 +223,7 @@ fn every_store_is_looked_into_and_what_is_there_decides() {
     );
 
     // No bucket sent a notification, and still it is known where the files are and that some are nowhere.
-    let only = "missing_upload,vendor_mismatch";
+    let only = "missing_upload,vendor_mismatch,incomplete_files";
     let (found, why, _) = run(at, &["detect", "--only", only, "--format", "ndjson"]);
     let found: Vec<Value> = found
         .lines()
@@ -242,7 +242,12 @@ fn every_store_is_looked_into_and_what_is_there_decides() {
         told.contains(&(Some("missing_upload"), Some(&two))),
         "{told:?}\n{why}"
     );
-    assert_eq!(told.len(), 2, "{told:?}");
+    let three = sid(3);
+    assert!(
+        told.contains(&(Some("incomplete_files"), Some(&three))),
+        "{told:?}"
+    );
+    assert_eq!(told.len(), 3, "{told:?}");
     let (page, why, code) = run(at, &["investigate", "--sid", &sid(1)]);
     assert_eq!(code, Some(0), "{why}");
     assert!(
