@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::detection::library::Library;
 use crate::engine::{Engine, EngineOptions, Statement};
 use crate::event::{Micros, Stream};
+use crate::lake::history::AsOf;
 use crate::lake::log::{Source, Stored, added_since, stored_offsets};
 use crate::lake::table::{Lake, provider, provider_of_files};
 
@@ -85,7 +86,7 @@ struct PartitionState {
 
 /// Verifies all tables of a lake and remembers how far; `is_full` looks at every row again.
 pub async fn verify(lake: &Lake, library: &Library, is_full: bool) -> Result<Report> {
-    let (report, state) = compare_tables(lake, library, is_full).await?;
+    let (report, state) = compare_tables(lake, library, &AsOf::Newest, is_full).await?;
     if report.problems.is_empty() {
         lake.write(STATE_FILE, serde_json::to_vec_pretty(&state)?)
             .await?;
@@ -93,23 +94,34 @@ pub async fn verify(lake: &Lake, library: &Library, is_full: bool) -> Result<Rep
     Ok(report)
 }
 
-/// The same without a trace in the lake.
-pub async fn look(lake: &Lake, library: &Library) -> Result<Report> {
-    let (report, _state) = compare_tables(lake, library, false).await?;
+/// The same of the lake as it was, without a trace in it.
+pub async fn look(lake: &Lake, library: &Library, as_of: &AsOf) -> Result<Report> {
+    let (report, _state) = compare_tables(lake, library, as_of, false).await?;
     Ok(report)
 }
 
-async fn compare_tables(lake: &Lake, library: &Library, is_full: bool) -> Result<(Report, State)> {
+async fn compare_tables(
+    lake: &Lake,
+    library: &Library,
+    as_of: &AsOf,
+    is_full: bool,
+) -> Result<(Report, State)> {
+    let mut report = Report::default();
+    let mut next_state = State::default();
     let state: State = match lake.read(STATE_FILE).await? {
         // A state that cannot be read is no reason to trust anything: look at every row.
         Some(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
         None => State::default(),
     };
-    let mut report = Report::default();
-    let mut next_state = State::default();
     for stream in Stream::TABLES {
-        let before = state.tables.get(stream.stem());
-        let Some(table) = lake.open(stream).await? else {
+        let table = lake.open_as_of(stream, as_of).await?;
+        let version = table.as_ref().and_then(DeltaTable::version);
+        // What was verified of a later state than the one that is asked for says nothing of it.
+        let is_earlier = |before: &&TableState| {
+            *as_of == AsOf::Newest || version.is_some_and(|version| before.version <= version)
+        };
+        let before = state.tables.get(stream.stem()).filter(is_earlier);
+        let Some(table) = table else {
             if before.is_some() {
                 report.problem(
                     stream,

@@ -4,8 +4,8 @@
 -- kept        = true
 -- description = """
 -- One row per row of the customer's database: its last version; `record_versions` has all of them. A column that a later version
--- leaves out keeps its last value, as an update may hold only what changed; an insert and a snapshot hold the whole row, and leave
--- nothing out. Deleted rows are not here.
+-- leaves out, or empties, keeps its last value, as an update may hold only what changed; an insert and a snapshot hold the whole
+-- row. Deleted rows are not here.
 -- """
 --
 -- [columns]

@@ -109,7 +109,7 @@ impl EngineArgs {
     }
 
     /// Returns the state of the lake that is asked for.
-    fn as_of(&self, now: Micros) -> Result<AsOf> {
+    pub fn as_of(&self, now: Micros) -> Result<AsOf> {
         let Some(text) = &self.as_of else {
             return Ok(AsOf::Newest);
         };

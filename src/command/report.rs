@@ -16,6 +16,7 @@ use crate::detection::run::{self as detections, RunOptions};
 use crate::detection::window;
 use crate::engine::Engine;
 use crate::event::Micros;
+use crate::lake::history::AsOf;
 use crate::render::Output;
 use crate::report::{
     Asked, Given, Period, Report, Span, gather, write_csv, write_html, write_json, write_markdown,
@@ -143,7 +144,11 @@ async fn make(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Repo
     };
     let findings = detections::run(&engine, &library, &options).await?;
     eprintln!("verifying the lake");
-    let verified = verify::look(&context.lake()?, &library).await?;
+    let as_of = match args.engine.is_past() {
+        true => (args.engine.again(&engine)).as_of(context.clock.now())?,
+        false => AsOf::Newest,
+    };
+    let verified = verify::look(&context.lake()?, &library, &as_of).await?;
     eprintln!("gathering the report");
     let given = Given {
         findings: &findings,

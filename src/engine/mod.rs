@@ -43,7 +43,8 @@ use views::Views;
 use yielding::Yielding;
 
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
-use crate::lake::table::{Lake, stored_schema};
+use crate::lake::history::{AsOf, versions};
+use crate::lake::table::{Lake, providers, stored_schema};
 use crate::table;
 
 /// Named values for the `$name` placeholders of a statement.
@@ -184,7 +185,12 @@ impl Engine {
 
     /// Opens a session over the newest version of every table of a lake.
     pub async fn open(lake: &Lake, options: EngineOptions) -> Result<Engine> {
-        Engine::new(lake.providers().await?, options).await
+        let tables = lake.tables(&AsOf::Newest).await?;
+        let options = EngineOptions {
+            table_versions: versions(&tables),
+            ..options
+        };
+        Engine::new(providers(&tables).await?, options).await
     }
 
     /// Opens a session over rows in memory.

@@ -75,7 +75,8 @@ impl Lake {
         Ok(tables)
     }
 
-    async fn open_as_of(&self, stream: Stream, as_of: &AsOf) -> Result<Option<DeltaTable>> {
+    /// Opens the table of a stream that was there at a state of the lake.
+    pub async fn open_as_of(&self, stream: Stream, as_of: &AsOf) -> Result<Option<DeltaTable>> {
         let newest = self.open(stream).await?;
         let version = match (as_of, &newest) {
             (AsOf::Newest, _) => return Ok(newest),

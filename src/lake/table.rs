@@ -18,7 +18,6 @@ use object_store::ObjectStoreExt;
 use tokio::sync::OnceCell;
 
 use super::damage;
-use super::history::AsOf;
 use super::store::Location;
 use crate::event::{Micros, Stream};
 use crate::table::{PARTITION_COLUMN, schema};
@@ -112,11 +111,6 @@ impl Lake {
         }
         let table = self.open(stream).await?;
         table.with_context(|| format!("the table {stream} is not there after it was created"))
-    }
-
-    /// Returns what SQL reads for each stream whose table exists, at its newest version.
-    pub async fn providers(&self) -> Result<Vec<(Stream, Arc<dyn TableProvider>)>> {
-        providers(&self.tables(&AsOf::Newest).await?).await
     }
 
     /// Removes what dead processes left of files that they were writing to a stream's table before an instant; returns

@@ -57,6 +57,13 @@ pub(super) fn classify(name: &[u8]) -> Kind {
     if name.len() <= 4 {
         return classify_short(name);
     }
+    // The last step of a path, as updates of MongoDB write them: `storage.sts`.
+    if let [.., b'.', _, _, _] | [.., b'.', _, _, _, _] = name {
+        let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or(name);
+        if classify_short(last) == Kind::Secret {
+            return Kind::Secret;
+        }
+    }
     if !may_contain_word(name) {
         return Kind::Plain;
     }

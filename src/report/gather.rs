@@ -77,7 +77,11 @@ pub async fn gather(engine: &Engine, library: &Library, window: Window) -> Resul
             .with_context(|| format!("report query `{}`", query.name))?;
         sections.push(Section::new(&query.name, &query.header, rows)?);
     }
-    Ok(Report { window, sections })
+    Ok(Report {
+        window,
+        table_versions: engine.table_versions().to_string(),
+        sections,
+    })
 }
 
 /// Returns the queries that are sections of a report.

@@ -31,6 +31,7 @@ pub(super) fn object(report: &Report) -> Value {
             "previous_since": rfc3339(window.previous_since),
             "period": window.period.as_str(),
         },
+        "table_versions": report.table_versions,
         "sections": report.sections.iter().map(section).collect::<Vec<_>>(),
     })
 }

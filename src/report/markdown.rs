@@ -13,10 +13,11 @@ pub fn write_markdown(report: &Report, mut out: impl Write) -> Result<()> {
     writeln!(out, "# Where recordings went\n")?;
     writeln!(
         out,
-        "From {} to {} UTC, by {}. Each table is a query of `queries/reports/`.",
+        "From {} to {} UTC, by {}. Each table is a query of `queries/reports/`. `--as-of {}` gives the same numbers again.",
         instant(window.since),
         instant(window.until),
-        window.period.as_str()
+        window.period.as_str(),
+        report.table_versions
     )?;
     for section in &report.sections {
         writeln!(out, "\n## {} (`{}`)\n", section.title, section.query)?;

@@ -29,6 +29,8 @@ pub use window::{Asked, Period, Span, Window};
 #[derive(Debug, Clone)]
 pub struct Report {
     pub window: Window,
+    /// The versions of the tables that all of it was computed from, in the form of `--as-of`.
+    pub table_versions: String,
     /// In the order in which they are read.
     pub sections: Vec<Section>,
 }

@@ -294,7 +294,8 @@ fn session_record(record: &Value, warnings: &mut Warnings) {
     if envelope["op"].is_null() {
         return;
     }
-    if is_blank(&envelope["source"]["table"]) {
+    let source = &envelope["source"];
+    if is_blank(&source["table"]) && is_blank(&source["collection"]) {
         warnings.add(
             "/source/table",
             "the envelope does not say its table: a mapping for one table cannot be chosen",

@@ -6,6 +6,7 @@ mod disk;
 mod planted;
 
 mod audit;
+mod beliefs;
 mod broken_files;
 mod cli;
 mod breakage;

@@ -11,6 +11,7 @@ use tapetrail::config::Durability;
 use tapetrail::detection::library::Library;
 use tapetrail::detection::run::{RunOptions, run};
 use tapetrail::engine::{Engine, EngineOptions};
+use tapetrail::lake::history::AsOf;
 use tapetrail::lake::store::Location;
 use tapetrail::lake::table::Lake;
 use tapetrail::report::{
@@ -71,7 +72,9 @@ async fn made(directory: &Path, library: &Library) -> Made {
         ..RunOptions::default()
     };
     let findings = run(&engine, library, &options).await.expect("detects");
-    let verified = verify::look(&lake, library).await.expect("verifies");
+    let verified = verify::look(&lake, library, &AsOf::Newest)
+        .await
+        .expect("verifies");
     let given = Given {
         findings: &findings,
         verified: &verified,

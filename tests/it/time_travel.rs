@@ -133,6 +133,24 @@ fn findings_are_computed_again_from_the_versions_they_cite_byte_for_byte() {
 }
 
 #[test]
+fn a_report_is_the_same_again_at_the_versions_it_cites() {
+    let directory = directory();
+    let at = directory.path();
+    import(at, "conflicting_starts", "hit.ndjson");
+    let report = ["report", "--format", "json"];
+    let before = run(at, &report);
+    let read: Value = serde_json::from_str(&before).expect("is JSON");
+    let cited = read["table_versions"].as_str().expect("is cited");
+
+    import(at, "failed_then_switched", "hit.ndjson");
+    // Remembers how far a state is whole that is later than the report's.
+    run(at, &["verify"]);
+    assert_ne!(run(at, &report), before, "there is more to report now");
+    let again = run(at, &[&report[..], &["--as-of", cited]].concat());
+    assert_eq!(again, before);
+}
+
+#[test]
 fn sql_and_investigate_answer_as_of_a_time() {
     let directory = directory();
     let at = directory.path();

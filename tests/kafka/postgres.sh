@@ -51,6 +51,7 @@ ENV
     if [[ $(id -u) = 0 ]]; then
         chmod a+x "$dir"
         chown postgres "$dir/$mark"
+        "${as_user[@]}" test -x "$dir" || fail "the user postgres may not enter $dir; choose another TMPDIR"
     fi
     "${as_user[@]}" "$bin/initdb" --pgdata "$dir/$mark" --username "$user" --pwfile "$dir/password" \
         --auth scram-sha-256 --encoding UTF8 --locale C.UTF-8 --no-sync >"$dir/initdb.log" 2>&1 || {

@@ -61,6 +61,7 @@ fn decode(text: &str, head: &Head<'_>) -> Result<Found, Reject> {
     Ok(Found::Change(Change {
         row,
         kind,
+        is_partial: false,
         table: table_name([head.database.as_deref(), head.table.as_deref()]),
         key,
         committed_at: message.es.micros().filter(|at| *at > 0),

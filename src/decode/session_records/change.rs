@@ -21,6 +21,8 @@ pub(super) struct Change {
     /// The row after the change; for a delete the last that is known of it, which may be nothing.
     pub row: Row,
     pub kind: ChangeKind,
+    /// The row holds only what changed; the rest of it is as it was.
+    pub is_partial: bool,
     /// `db.schema.table` as far as known.
     pub table: Option<String>,
     /// The primary key, where the message names its columns.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::change::{Change, ChangeKind, Found, Row, is_control_op, table_name};
-use super::{Format, Head, extended_json, read};
+use super::{Format, Head, mongodb, read};
 use crate::decode::raw::Raw;
 use crate::decode::scalar::Text;
 use crate::decode::time::Instant;
@@ -38,6 +38,9 @@ struct Source<'a> {
     /// PostgreSQL.
     #[serde(borrow)]
     lsn: Text<'a>,
+    /// MongoDB: a number within the second that `ts_ms` names.
+    #[serde(borrow)]
+    ord: Text<'a>,
     /// MySQL and MariaDB: one position can hold several rows.
     #[serde(borrow)]
     file: Text<'a>,
@@ -66,30 +69,32 @@ fn decode(_text: &str, head: &Head<'_>) -> Result<Found, Reject> {
         .snapshot
         .as_deref()
         .is_some_and(|flag| flag != "false" && !flag.is_empty());
-    let (kind, row) = match kind {
-        // Without REPLICA IDENTITY FULL there is nothing, or the key alone.
-        ChangeKind::Delete => (kind, row(head.before)?.unwrap_or_default()),
-        _ => {
-            let row = row(head.after)?.ok_or_else(|| {
-                Reject::new(
-                    RejectCode::MissingField,
-                    "`after` is missing although the row is not deleted",
-                )
-            })?;
-            (
-                if is_snapshot {
-                    ChangeKind::Snapshot
-                } else {
-                    kind
-                },
-                row,
-            )
+    let after = || match row(head.after)? {
+        Some(row) => Ok((row, false)),
+        // MongoDB's connector sends the document only if it is told to look it up, and if it is still there.
+        None if kind == ChangeKind::Update && head.update_description.object().is_some() => {
+            Ok((mongodb::changed_fields(head.update_description)?, true))
         }
+        None => Err(Reject::new(
+            RejectCode::MissingField,
+            "`after` is missing although the row is not deleted",
+        )),
+    };
+    let (row, is_partial) = match kind {
+        // Without REPLICA IDENTITY FULL there is nothing, or the key alone.
+        ChangeKind::Delete => (row(head.before)?.unwrap_or_default(), false),
+        _ => after()?,
+    };
+    let kind = match kind {
+        ChangeKind::Delete => kind,
+        _ if is_snapshot => ChangeKind::Snapshot,
+        _ => kind,
     };
     let table = source.table.as_deref().or(source.collection.as_deref());
     Ok(Found::Change(Change {
         row,
         kind,
+        is_partial,
         key: None,
         table: table_name([source.db.as_deref(), source.schema.as_deref(), table]),
         committed_at: source.ts_ms.micros().filter(|at| *at > 0),
@@ -97,15 +102,13 @@ fn decode(_text: &str, head: &Head<'_>) -> Result<Found, Reject> {
     }))
 }
 
-/// Reads a row image: an object, or an object written as text (MongoDB).
+/// Reads a row image: an object, or a document written as text (MongoDB).
 fn row(image: Raw<'_>) -> Result<Option<Row>, Reject> {
     let Some(json) = image.json().filter(|json| *json != "null") else {
         return Ok(None);
     };
     if json.starts_with('"') {
-        let text: String = read(json)?;
-        let row: Row = read(&text)?;
-        return Ok(Some(extended_json::plain_row(row)));
+        return mongodb::document(image);
     }
     if !json.starts_with('{') {
         return Err(Reject::new(
@@ -119,6 +122,9 @@ fn row(image: Raw<'_>) -> Result<Option<Row>, Reject> {
 fn position(source: &Source<'_>) -> Option<String> {
     if let Some(lsn) = source.lsn.as_deref() {
         return Some(lsn.to_string());
+    }
+    if let (Some(ord), Some(at)) = (source.ord.as_deref(), source.ts_ms.micros()) {
+        return Some(format!("{at}:{ord}"));
     }
     let (file, pos) = (source.file.as_deref()?, source.pos.as_deref()?);
     Some(format!(

@@ -91,6 +91,14 @@ fn of_change(change: &Change, format: &Format, context: &DecodeContext<'_>) -> V
         Some(format.name.to_string()),
         format.known_by,
     )];
+    if change.is_partial {
+        let why = "`updateDescription` without a document: any other field keeps what it was";
+        all.push(Explained::new(
+            "extent",
+            Some("what changed".to_string()),
+            why,
+        ));
+    }
     all.push(chosen_mapping(change, context.mappings));
     let fields = match Fields::choose(change, context.mappings) {
         Ok(fields) => fields,
@@ -244,7 +252,10 @@ fn why_nothing(change: &Change, fields: &Fields<'_>, name: &str) -> String {
         return "of the deleted row only the key is known".to_string();
     }
     let Some(paths) = fields.paths() else {
-        return "no column of a usual name has a value".to_string();
+        return match change.is_partial {
+            true => "the update names no column of a usual name".to_string(),
+            false => "no column of a usual name has a value".to_string(),
+        };
     };
     let Some(path) = paths.get(name).and_then(|paths| alternatives(paths).last()) else {
         return "the mapping does not name it".to_string();
@@ -255,7 +266,9 @@ fn why_nothing(change: &Change, fields: &Fields<'_>, name: &str) -> String {
             format!("`{path}` did not change, and the connector did not send it: unknown")
         }
         Some(Value::Object(_)) => format!("`{path}` is an object: name a member of it, `{path}.x`"),
+        Some(Value::Null) if change.is_partial => format!("`{path}` was removed"),
         Some(_) => format!("`{path}` is empty"),
+        None if change.is_partial => format!("the update does not name `{path}`"),
         None if change.row.contains_key(column) && column != path => {
             format!("column `{column}` is there, and in it no `{path}`")
         }

@@ -12,7 +12,7 @@ pub(super) fn plain_row(row: Row) -> Row {
         .collect()
 }
 
-fn plain(value: Value) -> Value {
+pub(super) fn plain(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(plain).collect(),
         Value::Object(members) if members.len() == 1 => {

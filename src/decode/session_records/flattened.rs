@@ -45,6 +45,7 @@ fn decode(json: &str, _head: &Head<'_>) -> Result<Found, Reject> {
     let pos = text_of(&row, &["__source_pos", "__pos"]);
     Ok(Found::Change(Change {
         kind,
+        is_partial: false,
         key: None,
         table: table_name([database.as_deref(), schema.as_deref(), table.as_deref()]),
         committed_at: row.get("__source_ts_ms").and_then(instant),

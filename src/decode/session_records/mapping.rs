@@ -66,7 +66,7 @@ impl<'r> Fields<'r> {
         };
         if fields.know_the_key_alone(change) {
             fields.values = Default::default();
-        } else if configured.is_none() && !fields.name_a_session() {
+        } else if configured.is_none() && !change.is_partial && !fields.name_a_session() {
             return Err(Reject::new(RejectCode::NoMapping, NO_MAPPING));
         }
         Ok(fields)

@@ -64,6 +64,7 @@ fn decode(text: &str, head: &Head<'_>) -> Result<Found, Reject> {
     Ok(Found::Change(Change {
         row,
         kind,
+        is_partial: false,
         table: table_name([head.database.as_deref(), head.table.as_deref()]),
         key: joined_key(&message.primary_key.into_items()),
         committed_at: message.ts.micros().filter(|at| *at > 0),

@@ -13,6 +13,7 @@ mod flattened;
 mod location;
 mod mapping;
 mod maxwell;
+mod mongodb;
 mod plain;
 mod record;
 mod row_key;
@@ -42,10 +43,11 @@ struct Format {
 }
 
 /// Every format, the most telling first: a plain row can be any object.
-static FORMATS: [Format; 5] = [
+static FORMATS: [Format; 6] = [
     debezium::FORMAT,
     flattened::FORMAT,
     maxwell::FORMAT,
+    mongodb::FORMAT,
     canal::FORMAT,
     plain::FORMAT,
 ];
@@ -84,6 +86,13 @@ struct Head<'a> {
     old: Raw<'a>,
     #[serde(borrow, rename = "isDdl")]
     is_ddl: Raw<'a>,
+    /// MongoDB.
+    #[serde(borrow, rename = "updateDescription")]
+    update_description: Raw<'a>,
+    #[serde(borrow, rename = "operationType")]
+    operation_type: Text<'a>,
+    #[serde(borrow)]
+    ns: Raw<'a>,
     /// Kafka Connect: `{schema, payload}`.
     #[serde(borrow)]
     schema: Raw<'a>,

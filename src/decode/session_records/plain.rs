@@ -20,6 +20,7 @@ fn decode(json: &str, _head: &Head<'_>) -> Result<Found, Reject> {
     Ok(Found::Change(Change {
         row,
         kind: ChangeKind::Update,
+        is_partial: false,
         table: None,
         key: None,
         committed_at: None,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::change::{Change, joined_key};
+use super::extended_json;
 use super::record::text;
 
 /// Takes the key that the message itself names; else reads it from the message's key where that is an object, bare or
@@ -32,5 +33,17 @@ fn of_message(key: &str) -> Option<String> {
     let values = members
         .iter()
         .filter(|(column, _)| !is_maxwell || column.starts_with("pk."));
-    joined_key(values.map(|(_, value)| value))
+    let values: Vec<Value> = values.map(|(_, value)| plain(value)).collect();
+    joined_key(&values)
+}
+
+/// MongoDB's keys are JSON written as text, `"{\"$oid\": \"65a1..\"}"` and `"\"room_42\""`; what they hold is the key.
+fn plain(value: &Value) -> Value {
+    let inner = (value.as_str())
+        .filter(|text| text.starts_with("{\"$") || text.starts_with('"'))
+        .and_then(|text| serde_json::from_str(text).ok());
+    match inner.map(extended_json::plain) {
+        Some(inner) if !inner.is_object() => inner,
+        _ => value.clone(),
+    }
 }

@@ -11,6 +11,7 @@ use crate::table::session_records::SessionRecordRow;
 
 mod configured;
 mod explained;
+mod mongodb;
 mod mysql;
 mod no_records;
 mod values;

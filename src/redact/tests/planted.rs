@@ -3,7 +3,7 @@
 use super::*;
 
 /// Messages with `MARK` where a secret is.
-pub(super) const MESSAGES: [&str; 42] = [
+pub(super) const MESSAGES: [&str; 43] = [
     // domain/cloud-recording-api.md, section 3
     r#"{"request":{"body":{"clientRequest":{"token":"MARK","storageConfig":{"vendor":2,"accessKey":"MARK","secretKey":"MARK","stsToken":"MARK","bucket":"b"}}}}}"#,
     r#"{"request":{"body":{"clientRequest":{"startParameter":{"token":"MARK","storageConfig":{"accessKey":"MARK","secretKey":"MARK","stsToken":"MARK"},"recordingConfig":{"secret":"MARK","salt":"MARK","decryptionMode":7}}}}}}"#,
@@ -18,6 +18,7 @@ pub(super) const MESSAGES: [&str; 42] = [
     r#"{"Message":"{\"event\":\"put\",\"access_key\":\"MARK\",\"bucket\":\"b\"}","Subject":"Qiniu KODO Notification"}"#,
     // Names in other spellings, and other kinds of values.
     r#"{"SECRETKEY":"MARK","my_api-key":["MARK"],"db.password":{"x":"MARK"},"Api Key":"MARK","client-secret":"MARK","sts":"MARK"}"#,
+    r#"{"updateDescription":{"updatedFields":"{\"storage.sts\":\"MARK\",\"a.b.salt\":\"MARK\",\"storage.secretKey\":{\"x\":\"MARK\"}}"}}"#,
     r#"{"acc\u0065ssKey":"MARK","s\u0065cret":"MARK","\u0074oken":{"a":"MARK"}}"#,
     r#"{"token":"MARK","token":"MARK","a":{"token":"MARK"},"token":["MARK"]}"#,
     r#"{"token":"\u0071MARK\n\"MARK\\","x":1}"#,

@@ -52,7 +52,7 @@ pub fn write_html(report: &Report, mut out: impl Write) -> Result<()> {
         block(shown, &mut out)?;
     }
     writeln!(out, "</main>")?;
-    write_foot(&mut out)?;
+    write_foot(report, &mut out)?;
     writeln!(
         out,
         "<script type=\"application/json\" id=\"report\">{}</script>",
@@ -82,13 +82,15 @@ fn write_head(report: &Report, blocks: &[Block<'_>], out: &mut impl Write) -> Re
     Ok(())
 }
 
-fn write_foot(out: &mut impl Write) -> Result<()> {
+fn write_foot(report: &Report, out: &mut impl Write) -> Result<()> {
     let notice = ECHARTS_NOTICE.split_whitespace().collect::<Vec<_>>();
     writeln!(
         out,
         "<footer>\n<p>Every number is a cell of the query named beside its table, in <code>queries/reports/</code>. \
-         Times are UTC. <code>tapetrail report --format json</code>, <code>csv</code> and <code>markdown</code> carry the same numbers.</p>\n\
+         Times are UTC. <code>tapetrail report --format json</code>, <code>csv</code> and <code>markdown</code> carry the same numbers; \
+         with <code>--as-of {}</code> they are the same again, whatever has come since.</p>\n\
          <p class=\"notice\">Charts: {} Licensed under the Apache License, Version 2.0.</p>\n</footer>",
+        escape(&report.table_versions),
         escape(&notice.join(" ")),
     )?;
     Ok(())
@@ -160,6 +162,7 @@ mod tests {
                 previous_since: 0,
                 period: Period::Day,
             },
+            table_versions: "api_calls=1".to_string(),
             sections: vec![section],
         };
         let mut bytes = Vec::new();

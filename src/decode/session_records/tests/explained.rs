@@ -32,6 +32,29 @@ fn is(value: Option<&str>, why: &str) -> (Option<String>, String) {
 }
 
 #[test]
+fn of_a_partial_update_each_field_says_whether_it_is_in_it() {
+    let message = json!({"op": "u", "after": null, "source": {"db": "app", "collection": "recordings"},
+        "updateDescription": {"updatedFields": "{\"status\": \"uploaded\"}", "removedFields": ["storage.bucket"]}});
+    let fields = [
+        ("sid", "sid"),
+        ("status", "status"),
+        ("vendor", "storage.vendor"),
+        ("bucket", "storage.bucket"),
+    ];
+    let mappings = [mapping(Some("recordings"), &fields)];
+    let said = |field: &str| said(&message, &mappings, field);
+    let why = "`updateDescription` without a document: any other field keeps what it was";
+    assert_eq!(said("extent"), is(Some("what changed"), why));
+    assert_eq!(said("status"), is(Some("uploaded"), "column `status`"));
+    assert_eq!(said("sid"), is(None, "the update does not name `sid`"));
+    assert_eq!(
+        said("vendor"),
+        is(None, "the update does not name `storage.vendor`")
+    );
+    assert_eq!(said("bucket"), is(None, "`storage.bucket` was removed"));
+}
+
+#[test]
 fn of_a_deleted_row_that_is_known_by_its_key_nothing_is_taken() {
     let mut message: Value = serde_json::from_str(ENVELOPE).expect("JSON");
     message["op"] = json!("d");

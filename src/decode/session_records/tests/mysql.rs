@@ -145,17 +145,3 @@ fn a_row_may_be_kept_as_text() {
     );
     assert_eq!(given("\"hello\"", None, &[]), Err(RejectCode::NotAnObject));
 }
-
-#[test]
-fn documents_of_mongodb_are_read() {
-    let after = json!({"_id": {"$oid": "65a1b2c3d4e5f60708090a0b"}, "sid": SID, "vendor": {"$numberInt": "2"},
-        "updatedAt": {"$date": {"$numberLong": "1764000606000"}}});
-    let message = json!({"op": "u", "after": after.to_string(), "source": {"connector": "mongodb", "db": "app",
-        "collection": "recordings", "ts_ms": 1_764_000_606_050_i64}});
-    let row = one(&message.to_string()).2;
-    assert_eq!(
-        (row.vendor, row.row_key),
-        (Some(2), text("65a1b2c3d4e5f60708090a0b"))
-    );
-    assert_eq!(row.recorded_at, Some(1_764_000_606_000_000));
-}
