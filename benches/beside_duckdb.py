@@ -37,6 +37,8 @@ import duckdb
 
 QUERIES = Path(__file__).resolve().parent.parent / "queries"
 STREAMS = ["api_calls", "webhooks", "storage_events", "session_records"]
+# Witnesses that a lake can do without.
+OPTIONAL = ["audits", "upload_status"]
 
 # ---- What DuckDB spells otherwise ------------------------------------------------------------------------------
 
@@ -241,12 +243,31 @@ def live_files(lake, stream):
     return sorted(str(Path(lake) / stream / urllib.parse.unquote(path)) for path in files)
 
 
+def empty(stream):
+    """Returns a query of no rows with the columns of a table."""
+    kinds = {
+        "string": "VARCHAR",
+        "int64": "BIGINT",
+        "timestamp": "TIMESTAMPTZ",
+        "bool": "BOOLEAN",
+        "date": "DATE",
+        "strings": "VARCHAR[]",
+    }
+    columns = Query(QUERIES / "views" / f"{stream}.sql").header["columns"]
+    columns = {name: kinds[column["type"]] for name, column in columns.items()} | {"disposition": "VARCHAR"}
+    nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in columns.items())
+    return f"SELECT {nothing} WHERE false"
+
+
 def connect(options):
     connection = duckdb.connect(config={"threads": options.threads, "memory_limit": options.memory})
     for statement in SETTINGS + MACROS:
         connection.execute(statement)
-    for stream in STREAMS:
+    for stream in STREAMS + OPTIONAL:
         files = live_files(options.lake, stream)
+        if not files and stream in OPTIONAL:
+            connection.execute(f"CREATE TEMP VIEW log_{stream} AS {empty(stream)}")
+            continue
         if not files:
             sys.exit(f"the lake `{options.lake}` has no files of {stream}; every stream needs some")
         connection.execute(

@@ -39,6 +39,7 @@ pub struct Config {
     pub redact: Redact,
     pub session_records: SessionRecords,
     pub detect: Detect,
+    pub audit: Audit,
     #[serde(skip)]
     pub secrets: Secrets,
 }
@@ -259,6 +260,63 @@ impl Mapping {
 pub struct Detect {
     /// Parameter overrides by detection: `[detect.params.missing_upload] missing_after = "24h"`.
     pub params: BTreeMap<String, BTreeMap<String, toml::Value>>,
+}
+
+/// Where and how `tapetrail audit` looks for files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// By names of the operator's.
+    pub stores: BTreeMap<String, AuditStore>,
+    /// A session is looked for this long after its end.
+    #[serde(with = "human_duration")]
+    pub grace: Duration,
+    /// Bound on the requests to all stores together.
+    pub requests_per_second: u32,
+    /// Sessions that are looked for at a time.
+    pub concurrency: usize,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Audit {
+            stores: BTreeMap::new(),
+            grace: Duration::from_secs(30 * 60),
+            requests_per_second: 20,
+            concurrency: 4,
+        }
+    }
+}
+
+/// A store that is looked into. Credentials come from the environment: `TAPETRAIL_STORE_<NAME>_AWS_ACCESS_KEY_ID` and so
+/// on for this one alone, `AWS_ACCESS_KEY_ID` for all.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditStore {
+    /// s3://BUCKET, gs://BUCKET, az://CONTAINER, file:///DIRECTORY; with a path where all keys begin with one.
+    pub url: String,
+    /// The vendor, as `vendor_name` has it; what the URL says unless it is given.
+    pub vendor: Option<String>,
+    /// The bucket, as rows have it; that of the URL unless it is given.
+    pub bucket: Option<String>,
+    /// Endpoint of a store that speaks S3: OSS, COS, OBS, MinIO.
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    /// Whether the bucket is part of the endpoint's host name.
+    pub virtual_hosted: bool,
+    /// What the columns of its listings are called, where the usual names do not fit.
+    pub columns: ListingColumns,
+}
+
+/// Which column of a listing is what.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListingColumns {
+    pub key: Option<String>,
+    pub bucket: Option<String>,
+    pub size: Option<String>,
+    pub etag: Option<String>,
+    pub written_at: Option<String>,
 }
 
 /// Read from the environment; `Debug` shows only whether they are set.

@@ -3,16 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// One of the four inputs. Its stem names the schema, the decoder, the table and the tests alike.
+/// One of the inputs, or what `tapetrail audit` finds. Its stem names the schema, the decoder, the table and the tests
+/// alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
     ApiCalls,
     Webhooks,
     StorageEvents,
     SessionRecords,
+    Audits,
+    UploadStatus,
 }
 
 impl Stream {
+    /// The inputs that come by Kafka.
     pub const ALL: [Stream; 4] = [
         Stream::ApiCalls,
         Stream::Webhooks,
@@ -20,13 +24,34 @@ impl Stream {
         Stream::SessionRecords,
     ];
 
-    /// The stem: `api_calls`, `webhooks`, `storage_events`, `session_records`.
+    /// The inputs: those, and what is imported from files alone.
+    pub const INPUTS: [Stream; 5] = [
+        Stream::ApiCalls,
+        Stream::Webhooks,
+        Stream::StorageEvents,
+        Stream::SessionRecords,
+        Stream::UploadStatus,
+    ];
+
+    /// All that has a table in the lake.
+    pub const TABLES: [Stream; 6] = [
+        Stream::ApiCalls,
+        Stream::Webhooks,
+        Stream::StorageEvents,
+        Stream::SessionRecords,
+        Stream::Audits,
+        Stream::UploadStatus,
+    ];
+
+    /// The stem: `api_calls`, `webhooks`, `storage_events`, `session_records`, `audits`, `upload_status`.
     pub const fn stem(self) -> &'static str {
         match self {
             Stream::ApiCalls => "api_calls",
             Stream::Webhooks => "webhooks",
             Stream::StorageEvents => "storage_events",
             Stream::SessionRecords => "session_records",
+            Stream::Audits => "audits",
+            Stream::UploadStatus => "upload_status",
         }
     }
 
@@ -37,6 +62,8 @@ impl Stream {
             Stream::Webhooks => "recording.webhooks",
             Stream::StorageEvents => "recording.storage-events",
             Stream::SessionRecords => "recording.session-records",
+            // Nobody sends the one, the other is exported by hand.
+            Stream::Audits | Stream::UploadStatus => "",
         }
     }
 }
@@ -51,11 +78,11 @@ impl FromStr for Stream {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Stream::ALL
+        Stream::TABLES
             .into_iter()
             .find(|stream| stream.stem() == text)
             .ok_or_else(|| {
-                let known = Stream::ALL.map(Stream::stem).join(", ");
+                let known = Stream::TABLES.map(Stream::stem).join(", ");
                 format!("no stream is called `{text}`; the streams are {known}")
             })
     }

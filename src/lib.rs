@@ -30,6 +30,7 @@ pub mod lake;
 pub mod ingest;
 pub mod engine;
 pub mod detection;
+pub mod audit;
 pub mod verify;
 pub mod maintain;
 pub mod generate;

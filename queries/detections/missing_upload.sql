@@ -6,15 +6,16 @@
 -- status      = "stable"
 -- patterns    = ["P22"]
 -- description = """
--- Finds sessions whose upload was announced as complete (webhook 31, or uploadingStatus of a stop or query) and of which no
--- bucket ever reported a file. Judged only where the bucket of the accepted start was watched before the announcement, and where
--- the stream of storage events and that bucket have both passed the deadline; the rest is in `not_judged`. A file that was seen and
--- removed later is not missing, a file that comes late clears the finding. Variants: late (past the first deadline, severity low),
+-- Finds sessions whose upload was announced as complete (webhook 31, uploadingStatus of a stop or query, or imported upload status)
+-- and of which no bucket ever reported a file and no look into one found any. Judged only where an audit looked into the bucket of the
+-- accepted start after the deadline, or where that bucket was watched before the announcement and it and the stream of storage events
+-- have both passed the deadline; the rest is in `not_judged`. A file that was seen and removed later is not missing, a file that comes
+-- late clears the finding. Variants: late (past the first deadline, severity low),
 -- missing (past the last one, severity high).
 -- """
 -- false_positives = ["the bucket reports only some prefixes or suffixes", "a customer who deletes files before the notification is sent"]
 -- response = """
--- Look into the bucket itself. If the files are there, repair its notifications; if not, check credentials, bucket policy and
+-- Look into the bucket itself (`tapetrail audit --sid`). If the files are there, repair its notifications; if not, check credentials, bucket policy and
 -- region of the accepted start, and ask the service for the session.
 -- """
 -- identity = ["app_id", "cname", "sid"]
@@ -40,6 +41,8 @@ WITH faults AS (
         unseen_uploads.announced_at,
         unseen_uploads.announced_by,
         unseen_uploads.watched_until,
+        unseen_uploads.looked_into,
+        unseen_uploads.refused_by,
         session_beliefs.vendor_name AS record_vendor_name,
         session_beliefs.bucket AS record_bucket,
         errors.code AS error_code,
@@ -49,6 +52,7 @@ WITH faults AS (
                 'at', unseen_uploads.announced_at, 'event_ids', make_array(unseen_uploads.announced_id)
             ),
             named_struct('at', errors.at, 'event_ids', make_array(errors.event_id)),
+            named_struct('at', unseen_uploads.audited_at, 'event_ids', make_array(unseen_uploads.audit_id)),
             named_struct(
                 'at', coalesce(session_beliefs.vendor_at, session_beliefs.last_at),
                 'event_ids', make_array(session_beliefs.event_id)
@@ -89,6 +93,7 @@ SELECT
         'At ', to_char(announced_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC ',
         CASE
             WHEN announced_by LIKE 'webhook%' THEN concat(announced_by, ' (uploaded)')
+            WHEN announced_by = 'upload_status' THEN 'the service''s own upload status'
             ELSE concat('the answer to a ', announced_by)
         END,
         ' announced the files of channel ', cname, ' (sid ', sid, ') as complete in ', storage,
@@ -97,6 +102,8 @@ SELECT
             WHEN is_missing THEN ' no file of the session was seen in any monitored bucket.'
             ELSE ' none was seen in any monitored bucket; it may still come.'
         END,
+        CASE WHEN looked_into IS NOT NULL THEN concat(' Looks into ', looked_into, ' found none.') END,
+        CASE WHEN refused_by IS NOT NULL THEN concat(' ', refused_by, ' refused to be looked into.') END,
         CASE
             WHEN error_code = 32 THEN ' The uploader had complained of a wrong storage configuration (error 32).'
             WHEN error_code = 47 THEN ' The uploader had reported a failed upload (error 47).'
@@ -111,5 +118,5 @@ FROM (
 WHERE item['at'] IS NOT NULL
 GROUP BY
     is_missing, app_id, cname, uid, sid, vendor_name, bucket, storage, announced_at, announced_by, watched_until,
-    record_vendor_name, record_bucket, error_code
+    looked_into, refused_by, record_vendor_name, record_bucket, error_code
 ORDER BY first_at, app_id, cname, sid

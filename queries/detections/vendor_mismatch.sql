@@ -6,8 +6,8 @@
 -- status      = "stable"
 -- patterns    = ["P20"]
 -- description = """
--- Compares the vendor that the customer's row about a session names last with the vendors that hold files of the session now. Only
--- the last version of a row counts, so a correction clears the finding, and so do files that a copy job brought to the vendor
+-- Compares the vendor that the customer's row about a session names last with the vendors that hold files of the session now, as
+-- looks into the buckets and notifications say; where neither saw a file, as the service's own upload status says. Only the last version of a row counts, so a correction clears the finding, and so do files that a copy job brought to the vendor
 -- named. Variants: record_wrong (the files are where the accepted start sent them), moved_by_update (an update gave the live
 -- session other storage), files_elsewhere (start and record agree, the files are at a third place: the service does not do that by
 -- itself, look for a second start, a copy job or a shared prefix), start_unknown (the accepted start is not in the log).
@@ -32,18 +32,19 @@ WITH mismatches AS (
     SELECT
         session_beliefs.sid,
         coalesce(accepted_starts.app_id, session_beliefs.app_id) AS app_id,
-        coalesce(accepted_starts.cname, session_beliefs.cname, session_landings.cname) AS cname,
+        coalesce(accepted_starts.cname, session_beliefs.cname, whereabouts.cname) AS cname,
         coalesce(accepted_starts.uid, session_beliefs.uid) AS uid,
         session_beliefs.vendor_name AS record_vendor_name,
         session_beliefs.bucket AS record_bucket,
         session_beliefs.vendor_at AS record_at,
         session_beliefs.event_id AS record_event_id,
-        session_landings.vendor_name AS file_vendor_name,
-        session_landings.bucket AS file_bucket,
-        session_landings.vendors AS file_vendors,
-        session_landings.files,
-        session_landings.event_at AS file_at,
-        session_landings.event_id AS file_event_id,
+        whereabouts.vendor_name AS file_vendor_name,
+        whereabouts.bucket AS file_bucket,
+        whereabouts.vendors AS file_vendors,
+        whereabouts.files,
+        whereabouts.event_at AS file_at,
+        whereabouts.event_id AS file_event_id,
+        whereabouts.witness,
         accepted_starts.start_id,
         accepted_starts.event_ids,
         accepted_starts.vendor_name AS start_vendor_name,
@@ -53,15 +54,15 @@ WITH mismatches AS (
         accepted_starts.ended_at,
         accepted_starts.origin
     FROM session_beliefs
-    INNER JOIN session_landings ON session_landings.sid = session_beliefs.sid
+    INNER JOIN session_whereabouts AS whereabouts ON whereabouts.sid = session_beliefs.sid
     LEFT JOIN accepted_starts ON accepted_starts.sid = session_beliefs.sid
     WHERE session_beliefs.vendor_name IS NOT NULL
-        AND NOT array_contains(session_landings.vendors, session_beliefs.vendor_name)
+        AND NOT array_contains(whereabouts.vendors, session_beliefs.vendor_name)
         -- One bucket, called by its protocol here and by its vendor there.
         AND NOT coalesce(
             session_beliefs.vendor_name IN ('s3', 's3compat')
-            AND session_landings.vendor_name IN ('s3', 's3compat')
-            AND session_beliefs.bucket = session_landings.bucket,
+            AND whereabouts.vendor_name IN ('s3', 's3compat')
+            AND session_beliefs.bucket = whereabouts.bucket,
             false
         )
 ),
@@ -166,6 +167,7 @@ faults AS (
         mismatches.file_vendor_name,
         mismatches.file_bucket,
         mismatches.files,
+        mismatches.witness,
         mismatches.storage,
         mismatches.requested_at,
         rivals.rival,
@@ -217,7 +219,9 @@ SELECT
         'The customer''s record says since ', to_char(record_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC that channel ', cname,
         ' (sid ', sid, ') is in ', coalesce(record_vendor_title, record_vendor_name),
         CASE WHEN record_bucket IS NOT NULL THEN concat(' bucket ', record_bucket) END, '; its files (', files,
-        ') are in ', coalesce(file_vendor_title, file_vendor_name), ' bucket ', file_bucket,
+        ') are ',
+        CASE WHEN witness = 'upload_status' THEN 'by the service''s own upload status ' END,
+        'in ', coalesce(file_vendor_title, file_vendor_name), ' bucket ', file_bucket,
         CASE variant
             WHEN 'record_wrong' THEN concat(
                 ', where the accepted start of ', to_char(requested_at, '%H:%M:%S%.3f'), ' sent them.'
@@ -266,5 +270,5 @@ FROM (
 WHERE item['at'] IS NOT NULL
 GROUP BY
     sid, variant, app_id, cname, uid, record_vendor_name, record_vendor_title, record_bucket, record_at,
-    file_vendor_name, file_vendor_title, file_bucket, files, storage, requested_at, rival, updated_at
+    file_vendor_name, file_vendor_title, file_bucket, files, witness, storage, requested_at, rival, updated_at
 ORDER BY first_at, app_id, cname, sid

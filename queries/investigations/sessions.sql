@@ -33,6 +33,8 @@ SELECT
         )
     END AS files_at,
     sessions.upload_verdict AS upload,
+    looks.says AS looked_into,
+    concat_ws(' bucket ', told_vendor.vendor_title, told.bucket) AS told_at,
     CASE
         WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
             AND NOT array_contains(session_landings.vendors, sessions.record_vendor_name)
@@ -48,88 +50,157 @@ SELECT
         WHEN sessions.announced_at IS NOT NULL THEN 'not_seen'
         ELSE 'unknown'
     END AS state,
-    CASE
-        WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
-            AND NOT array_contains(session_landings.vendors, sessions.record_vendor_name)
-            THEN concat(
-                'The recording is not lost. Its files are in ', coalesce(file_vendor.vendor_title, 'unnamed storage'), ' bucket ',
-                sessions.file_bucket, '; the customer''s record looks in ',
-                coalesce(record_vendor.vendor_title, sessions.record_vendor_name),
-                CASE
-                    WHEN sessions.record_bucket IS NOT NULL THEN concat(' bucket ', sessions.record_bucket)
-                END,
-                '.',
-                CASE
-                    WHEN sessions.vendor_name = sessions.file_vendor_name AND sessions.bucket = sessions.file_bucket
-                        THEN concat(
-                            ' The accepted start of ', to_char(sessions.requested_at, '%Y-%m-%d %H:%M:%S%.3f'),
-                            ' UTC sent them there.'
+    concat(
+        CASE
+            WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
+                AND NOT array_contains(session_landings.vendors, sessions.record_vendor_name)
+                THEN concat(
+                    'The recording is not lost. Its files are in ', coalesce(file_vendor.vendor_title, 'unnamed storage'), ' bucket ',
+                    sessions.file_bucket, '; the customer''s record looks in ',
+                    coalesce(record_vendor.vendor_title, sessions.record_vendor_name),
+                    CASE
+                        WHEN sessions.record_bucket IS NOT NULL THEN concat(' bucket ', sessions.record_bucket)
+                    END,
+                    '.',
+                    CASE
+                        WHEN sessions.vendor_name = sessions.file_vendor_name AND sessions.bucket = sessions.file_bucket
+                            THEN concat(
+                                ' The accepted start of ', to_char(sessions.requested_at, '%Y-%m-%d %H:%M:%S%.3f'),
+                                ' UTC sent them there.'
+                            )
+                    END
+                )
+            WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
+                AND sessions.record_bucket IS NOT NULL
+                AND NOT array_contains(
+                    sessions.places, concat(sessions.record_vendor_name, ':', sessions.record_bucket)
+                )
+                THEN concat(
+                    'The recording is not lost. Its files are in bucket ', sessions.file_bucket,
+                    '; the customer''s record looks in bucket ', sessions.record_bucket, ' of the same vendor.',
+                    CASE
+                        WHEN sessions.vendor_name = sessions.file_vendor_name AND sessions.bucket = sessions.file_bucket
+                            THEN concat(
+                                ' The accepted start of ', to_char(sessions.requested_at, '%Y-%m-%d %H:%M:%S%.3f'),
+                                ' UTC sent them there.'
+                            )
+                    END
+                )
+            WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
+                THEN concat(
+                    'Its files are where the customer''s record says, in ', coalesce(file_vendor.vendor_title, 'unnamed storage'), ' bucket ',
+                    sessions.file_bucket, '.'
+                )
+            WHEN sessions.files > 0
+                THEN concat(
+                    'Its files are in ', coalesce(file_vendor.vendor_title, 'unnamed storage'), ' bucket ', sessions.file_bucket,
+                    '; no record of the customer is known that says where it looks.'
+                )
+            WHEN sessions.upload_verdict = 'backuped'
+                THEN concat(
+                    'At least one file waits in the service''s backup cloud since ',
+                    to_char(sessions.backuped_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC; none was seen in a bucket yet.'
+                )
+            WHEN sessions.announced_at IS NOT NULL
+                THEN concat(
+                    'Announced as uploaded at ', to_char(sessions.announced_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC',
+                    CASE WHEN sessions.storage IS NOT NULL THEN concat(' into ', sessions.storage) END,
+                    ', but no file of it was seen. ',
+                    CASE
+                        WHEN intended.at IS NOT NULL THEN concat(
+                            'A look into that bucket at ', to_char(intended.at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC found nothing.'
                         )
-                END
-            )
-        WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
-            AND sessions.record_bucket IS NOT NULL
-            AND NOT array_contains(
-                sessions.places, concat(sessions.record_vendor_name, ':', sessions.record_bucket)
-            )
-            THEN concat(
-                'The recording is not lost. Its files are in bucket ', sessions.file_bucket,
-                '; the customer''s record looks in bucket ', sessions.record_bucket, ' of the same vendor.',
-                CASE
-                    WHEN sessions.vendor_name = sessions.file_vendor_name AND sessions.bucket = sessions.file_bucket
-                        THEN concat(
-                            ' The accepted start of ', to_char(sessions.requested_at, '%Y-%m-%d %H:%M:%S%.3f'),
-                            ' UTC sent them there.'
+                        WHEN monitored_buckets.bucket IS NULL AND intended.answer IS NOT NULL
+                            THEN 'That bucket has never sent an event and refused to be looked into, so nothing can be said of what it holds.'
+                        WHEN monitored_buckets.bucket IS NULL
+                            THEN 'That bucket has never sent an event, so nothing can be said of what it holds.'
+                        ELSE concat(
+                            'That bucket is watched from ',
+                            to_char(monitored_buckets.first_at, '%Y-%m-%d %H:%M:%S%.3f'), ' to ',
+                            to_char(monitored_buckets.last_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC.'
                         )
-                END
+                    END,
+                    CASE
+                        WHEN told.bucket IS NOT NULL THEN concat(
+                            ' The service''s own upload status says that it is in ', told_vendor.vendor_title, ' bucket ',
+                            told.bucket, '.'
+                        )
+                    END
+                )
+            WHEN sessions.start_id IS NULL
+                THEN 'No accepted start, no announced upload and no file of it are in the log.'
+            WHEN sessions.ended_at IS NULL OR sessions.ended_by = 'expiry'
+                THEN concat(
+                    'Accepted into ', coalesce(sessions.storage, 'no storage'),
+                    ', but no stream tells of its end or of its upload.'
+                )
+            ELSE concat(
+                'Accepted into ', coalesce(sessions.storage, 'no storage'), ' and ended (', sessions.ended_by,
+                '), but nothing announces an upload and no file was seen.'
             )
-        WHEN sessions.files > 0 AND sessions.record_vendor_name IS NOT NULL
-            THEN concat(
-                'Its files are where the customer''s record says, in ', coalesce(file_vendor.vendor_title, 'unnamed storage'), ' bucket ',
-                sessions.file_bucket, '.'
+        END,
+        CASE
+            WHEN looks.missing > 0 AND sessions.files > 0 THEN concat(
+                ' Looks into the buckets missed ', looks.missing, CASE WHEN looks.missing = 1 THEN ' file' ELSE ' files' END,
+                ' of it that had been promised.'
             )
-        WHEN sessions.files > 0
-            THEN concat(
-                'Its files are in ', coalesce(file_vendor.vendor_title, 'unnamed storage'), ' bucket ', sessions.file_bucket,
-                '; no record of the customer is known that says where it looks.'
-            )
-        WHEN sessions.upload_verdict = 'backuped'
-            THEN concat(
-                'At least one file waits in the service''s backup cloud since ',
-                to_char(sessions.backuped_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC; none was seen in a bucket yet.'
-            )
-        WHEN sessions.announced_at IS NOT NULL
-            THEN concat(
-                'Announced as uploaded at ', to_char(sessions.announced_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC',
-                CASE WHEN sessions.storage IS NOT NULL THEN concat(' into ', sessions.storage) END,
-                ', but no file of it was seen. ',
-                CASE
-                    WHEN monitored_buckets.bucket IS NULL
-                        THEN 'That bucket has never sent an event, so nothing can be said of what it holds.'
-                    ELSE concat(
-                        'That bucket is watched from ',
-                        to_char(monitored_buckets.first_at, '%Y-%m-%d %H:%M:%S%.3f'), ' to ',
-                        to_char(monitored_buckets.last_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC.'
-                    )
-                END
-            )
-        WHEN sessions.start_id IS NULL
-            THEN 'No accepted start, no announced upload and no file of it are in the log.'
-        WHEN sessions.ended_at IS NULL OR sessions.ended_by = 'expiry'
-            THEN concat(
-                'Accepted into ', coalesce(sessions.storage, 'no storage'),
-                ', but no stream tells of its end or of its upload.'
-            )
-        ELSE concat(
-            'Accepted into ', coalesce(sessions.storage, 'no storage'), ' and ended (', sessions.ended_by,
-            '), but nothing announces an upload and no file was seen.'
-        )
-    END AS verdict
+        END
+    ) AS verdict
 FROM sessions
 LEFT JOIN session_landings ON session_landings.sid = sessions.sid
 LEFT JOIN monitored_buckets
     ON monitored_buckets.vendor_name = sessions.vendor_name
     AND monitored_buckets.bucket = sessions.bucket
+-- What the looks into each store found, and that into the bucket that the start named.
+LEFT JOIN (
+    SELECT
+        sid,
+        string_agg(
+            concat(
+                vendor_name, ':', bucket, ' at ', to_char(at, '%Y-%m-%d %H:%M:%S'), ': ',
+                CASE
+                    WHEN files > 0 THEN concat(files, CASE WHEN files = 1 THEN ' file' ELSE ' files' END)
+                    WHEN is_empty THEN 'nothing'
+                    ELSE 'refused'
+                END,
+                CASE WHEN missing > 0 THEN concat(', ', missing, ' promised missing') END
+            ),
+            '; ' ORDER BY vendor_name, bucket
+        ) AS says,
+        sum(missing) AS missing
+    FROM (
+        SELECT
+            sid,
+            vendor_name,
+            bucket,
+            max(audited_at) AS at,
+            count(DISTINCT CASE WHEN result = 'found' THEN "key" END) AS files,
+            count(DISTINCT CASE WHEN result = 'missing' THEN "key" END) AS missing,
+            bool_or(result = 'missing' AND "key" IS NULL) AS is_empty
+        FROM session_audits
+        GROUP BY sid, vendor_name, bucket
+    )
+    GROUP BY sid
+) AS looks ON looks.sid = sessions.sid
+LEFT JOIN (
+    SELECT
+        sid,
+        vendor_name,
+        bucket,
+        max(CASE WHEN result = 'missing' AND "key" IS NULL THEN audited_at END) AS at,
+        max(answer) AS answer
+    FROM session_audits
+    GROUP BY sid, vendor_name, bucket
+) AS intended
+    ON intended.sid = sessions.sid
+    AND intended.vendor_name = sessions.vendor_name
+    AND intended.bucket = sessions.bucket
+LEFT JOIN (
+    SELECT sid, vendor_name, bucket
+    FROM session_whereabouts
+    WHERE witness = 'upload_status'
+) AS told ON told.sid = sessions.sid
+LEFT JOIN vendors AS told_vendor ON told_vendor.vendor_name = told.vendor_name
 LEFT JOIN vendors AS record_vendor ON record_vendor.vendor_name = sessions.record_vendor_name
 LEFT JOIN vendors AS file_vendor ON file_vendor.vendor_name = sessions.file_vendor_name
 WHERE sessions.sid = $sid

@@ -8,6 +8,11 @@ SELECT
             THEN 'announced as uploaded and no file was seen, but its accepted start is not in the log: which bucket to watch is not known'
         WHEN vendor_name IS NULL OR bucket IS NULL
             THEN 'announced as uploaded and no file was seen, but its accepted start names no storage'
+        WHEN watched_since IS NULL AND audit_answer IS NOT NULL
+            THEN concat(
+                'announced as uploaded and no file was seen, but ', vendor_name, ':', bucket,
+                ' has never sent an event, and could not be looked into: ', audit_answer
+            )
         WHEN watched_since IS NULL
             THEN concat(
                 'announced as uploaded and no file was seen, but ', vendor_name, ':', bucket,
@@ -17,6 +22,12 @@ SELECT
             THEN concat(
                 'announced as uploaded and no file was seen, but ', vendor_name, ':', bucket,
                 ' sends events only since ', to_char(watched_since, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC'
+            )
+        WHEN watched_until = audited_at
+            THEN concat(
+                'announced as uploaded and no file was found in ', vendor_name, ':', bucket, ' at ',
+                to_char(audited_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC; the deadline is ',
+                to_char(announced_at + $late_after, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC'
             )
         WHEN watched_until IS NULL
             THEN 'announced as uploaded and no file was seen, but the stream of storage events has no watermark yet'

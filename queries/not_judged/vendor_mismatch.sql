@@ -7,16 +7,34 @@ SELECT
         'the record names ', session_beliefs.vendor_name, ', the accepted start asked for ',
         accepted_starts.vendor_name, ':', accepted_starts.bucket, '; ',
         CASE
+            WHEN looks.at IS NOT NULL THEN concat(
+                'a look into it at ', to_char(looks.at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC found no file'
+            )
+            WHEN monitored_buckets.bucket IS NULL AND looks.answer IS NOT NULL THEN concat(
+                'that bucket has never sent an event and could not be looked into: ', looks.answer
+            )
             WHEN monitored_buckets.bucket IS NULL THEN 'that bucket has never sent an event, so where the files are is not known'
             ELSE 'no file of the session has been seen yet'
         END
     ) AS why
 FROM session_beliefs
 INNER JOIN accepted_starts ON accepted_starts.sid = session_beliefs.sid
-LEFT JOIN session_landings ON session_landings.sid = session_beliefs.sid
+LEFT ANTI JOIN session_whereabouts ON session_whereabouts.sid = session_beliefs.sid
 LEFT JOIN monitored_buckets
     ON monitored_buckets.vendor_name = accepted_starts.vendor_name
     AND monitored_buckets.bucket = accepted_starts.bucket
-WHERE session_landings.sid IS NULL
-    AND session_beliefs.vendor_name <> accepted_starts.vendor_name
+LEFT JOIN (
+    SELECT
+        sid,
+        vendor_name,
+        bucket,
+        max(CASE WHEN result = 'missing' AND "key" IS NULL THEN audited_at END) AS at,
+        max(answer) AS answer
+    FROM session_audits
+    GROUP BY sid, vendor_name, bucket
+) AS looks
+    ON looks.sid = session_beliefs.sid
+    AND looks.vendor_name = accepted_starts.vendor_name
+    AND looks.bucket = accepted_starts.bucket
+WHERE session_beliefs.vendor_name <> accepted_starts.vendor_name
 ORDER BY app_id, cname, sid

@@ -7,7 +7,7 @@
 -- """
 --
 -- [columns]
--- stream       = { type = "string", doc = "api_calls, webhooks, storage_events, session_records" }
+-- stream       = { type = "string", doc = "api_calls, webhooks, storage_events, session_records, upload_status" }
 -- position     = { type = "string", doc = "`topic/partition@offset#record_index`; for files `import/<hash>@line#record_index`" }
 -- topic        = { type = "string", doc = "Kafka topic, or `import` for files" }
 -- partition    = { type = "int64", doc = "Kafka partition; null for files" }
@@ -183,5 +183,46 @@ FROM (
 LEFT ANTI JOIN (
     SELECT replay_of
     FROM log_session_records
+    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
+) AS answers ON answers.replay_of = dead.position
+UNION ALL
+SELECT
+    'upload_status' AS stream,
+    dead.position,
+    dead.topic,
+    dead."partition",
+    dead."offset",
+    dead.record_index,
+    dead.received_at,
+    dead.event_date,
+    dead.reason,
+    dead.detail,
+    dead.payload,
+    dead.raw,
+    dead."key",
+    dead.headers
+FROM (
+    SELECT
+        concat(
+            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
+        ) AS position,
+        topic,
+        "partition",
+        "offset",
+        record_index,
+        received_at,
+        event_date,
+        reason,
+        detail,
+        payload,
+        raw,
+        "key",
+        headers
+    FROM log_upload_status
+    WHERE disposition = 'dead' AND replay_of IS NULL
+) AS dead
+LEFT ANTI JOIN (
+    SELECT replay_of
+    FROM log_upload_status
     WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
 ) AS answers ON answers.replay_of = dead.position

@@ -60,3 +60,27 @@ SELECT
     CASE WHEN time_trusted THEN occurred_at END AS occurred_at
 FROM log_session_records
 WHERE replay_of IS NULL
+UNION ALL
+SELECT
+    'audits' AS stream,
+    topic,
+    source_id,
+    "partition",
+    "offset" AS from_offset,
+    coalesce(offset_to, "offset" + 1) AS to_offset,
+    record_index,
+    CASE WHEN time_trusted THEN occurred_at END AS occurred_at
+FROM log_audits
+WHERE replay_of IS NULL
+UNION ALL
+SELECT
+    'upload_status' AS stream,
+    topic,
+    source_id,
+    "partition",
+    "offset" AS from_offset,
+    coalesce(offset_to, "offset" + 1) AS to_offset,
+    record_index,
+    CASE WHEN time_trusted THEN occurred_at END AS occurred_at
+FROM log_upload_status
+WHERE replay_of IS NULL

@@ -4,6 +4,8 @@
 -- description = """
 -- One row per vendor, bucket and key that holds a file of a session now. The last write of a key is the one with the highest
 -- sequencer, then the latest; a key whose last write removed it is not here. Events that are no finished object never count.
+-- A look into the bucket itself (`audits`) that is later than the write says more: what it did not find is gone, what it found is
+-- there though nobody told of it.
 -- """
 --
 -- [columns]
@@ -25,33 +27,33 @@
 -- event_id       = { type = "string", doc = "event id of the last write" }
 -- ---
 SELECT
-    sid,
-    cname,
-    vendor,
-    vendor_name,
-    bucket,
-    "key",
-    prefix,
-    file_name,
-    file_type,
-    recorded_uid,
-    failover_index,
-    nullif(split_part(last_write, chr(31), 5), '') AS region_code,
-    CAST(nullif(split_part(last_size, chr(31), 6), '') AS BIGINT) AS size,
-    first_at,
-    last_at,
-    split_part(last_write, chr(31), 4) AS event_id
+    told.sid,
+    told.cname,
+    told.vendor,
+    told.vendor_name,
+    told.bucket,
+    told."key",
+    told.prefix,
+    told.file_name,
+    told.file_type,
+    told.recorded_uid,
+    told.failover_index,
+    nullif(split_part(told.last_write, chr(31), 5), '') AS region_code,
+    CAST(nullif(split_part(told.last_size, chr(31), 6), '') AS BIGINT) AS size,
+    told.first_at,
+    told.last_at,
+    split_part(told.last_write, chr(31), 4) AS event_id
 FROM (
     -- What the key says is the same in all its events; only the last write says the rest. It is found as the greatest of
     -- texts that compare as the writes are ordered: sequencer, time in as many digits for all, kind, event id. There may be
     -- millions of keys, and a `last_value` for each column that it tells keeps ten times as much in memory.
     SELECT
         sid,
-        cname,
-        vendor,
         vendor_name,
         bucket,
         "key",
+        min(cname) AS cname,
+        min(vendor) AS vendor,
         min(prefix) AS prefix,
         min(file_name) AS file_name,
         min(file_type) AS file_type,
@@ -59,11 +61,14 @@ FROM (
         min(failover_index) AS failover_index,
         max(write) AS last_write,
         max(concat(write, chr(31), coalesce(CAST(size AS STRING), ''))) AS last_size,
-        min(CASE WHEN kind = 'created' THEN occurred_at END) AS first_at,
-        max(CASE WHEN kind = 'created' THEN occurred_at END) AS last_at
+        min(CASE WHEN kind <> 'removed' THEN written_at END) AS first_at,
+        max(CASE WHEN kind <> 'removed' THEN written_at END) AS last_at,
+        max(CASE WHEN kind <> 'found' THEN at END) AS told_at,
+        max(CASE WHEN kind = 'found' THEN at END) AS found_at
     FROM (
         SELECT
-            *,
+            sid, cname, vendor, vendor_name, bucket, "key", prefix, file_name, file_type, recorded_uid, failover_index,
+            kind, size, occurred_at AS at, occurred_at AS written_at,
             concat(
                 coalesce(sequencer, ''), chr(31),
                 coalesce(CAST(arrow_cast(occurred_at, 'Int64') + 100000000000000000 AS STRING), ''), chr(31),
@@ -71,7 +76,27 @@ FROM (
             ) AS write
         FROM storage_events
         WHERE kind IN ('created', 'removed') AND sid IS NOT NULL
+        UNION ALL
+        -- What a look found says nothing of the write, unless nobody else does: it compares as the first of all.
+        SELECT
+            sid, cname, vendor, vendor_name, bucket, "key", prefix, file_name, file_type, recorded_uid, failover_index,
+            'found' AS kind, size, audited_at AS at, written_at,
+            concat(chr(31), chr(31), 'found', chr(31), event_id, chr(31)) AS write
+        FROM session_audits
+        WHERE result = 'found'
     )
-    GROUP BY sid, cname, vendor, vendor_name, bucket, "key"
-)
-WHERE split_part(last_write, chr(31), 3) = 'created'
+    GROUP BY sid, vendor_name, bucket, "key"
+) AS told
+LEFT JOIN (
+    SELECT sid, vendor_name, bucket, max(audited_at) AS at
+    FROM session_audits
+    WHERE result IN ('found', 'missing')
+    GROUP BY sid, vendor_name, bucket
+) AS looks
+    ON looks.sid = told.sid
+    AND looks.vendor_name = told.vendor_name
+    AND looks.bucket = told.bucket
+WHERE CASE
+    WHEN looks.at >= coalesce(told.told_at, looks.at) THEN told.found_at IS NOT NULL
+    ELSE split_part(told.last_write, chr(31), 3) = 'created'
+END

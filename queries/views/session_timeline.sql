@@ -2,13 +2,13 @@
 -- name        = "session_timeline"
 -- title       = "Every event of sessions and channels, one line each"
 -- description = """
--- What happened, in words, from all four streams; each event once. Sort by `at`, `stream`, `event_id`. Calls that got no
--- session (an acquire, a failed start) have no sid: ask by channel to see them. Filters on sid, cname and event_date reach the files.
+-- What happened, in words, from all streams, and what audits found; each event once. Sort by `at`, `stream`, `event_id`. Calls
+-- that got no session (an acquire, a failed start) have no sid: ask by channel to see them. Filters on sid, cname and event_date reach the files.
 -- """
 --
 -- [columns]
 -- at         = { type = "timestamp", doc = "event time by its producer's clock" }
--- stream     = { type = "string", doc = "api_calls, webhooks, storage_events, session_records" }
+-- stream     = { type = "string", doc = "api_calls, webhooks, storage_events, session_records, audits, upload_status" }
 -- what       = { type = "string", doc = "what happened, in a few words" }
 -- detail     = { type = "string", doc = "the particulars" }
 -- event_id   = { type = "string", doc = "event id, the evidence" }
@@ -121,3 +121,51 @@ SELECT DISTINCT
     cname,
     event_date
 FROM session_records
+UNION ALL
+-- A look into a store finds many files: one line each for those that it found, for those that it missed, and for no look.
+SELECT
+    occurred_at AS at,
+    'audits' AS stream,
+    CASE
+        WHEN result = 'found' THEN 'audit: files found'
+        WHEN result = 'missing' AND bool_or("key" IS NOT NULL) THEN 'audit: promised files missing'
+        WHEN result = 'missing' THEN 'audit: no file found'
+        ELSE concat('audit: ', result)
+    END AS what,
+    concat_ws(
+        ', ',
+        concat(vendor_name, ':', bucket),
+        CASE
+            WHEN count("key") = 1 THEN concat('file ', min("key"))
+            WHEN count("key") > 1 THEN concat(count("key"), ' files, first ', min("key"))
+        END,
+        min(answer)
+    ) AS detail,
+    -- The one that `session_places` names, too.
+    first_value(event_id ORDER BY written_at, "key", event_id) AS event_id,
+    sid,
+    NULL AS app_id,
+    min(cname) AS cname,
+    event_date
+FROM audits
+GROUP BY sid, store, vendor_name, bucket, result, occurred_at, event_date
+UNION ALL
+SELECT
+    occurred_at AS at,
+    'upload_status' AS stream,
+    concat('upload status ', status) AS what,
+    concat_ws(
+        ', ',
+        CASE WHEN bucket IS NOT NULL THEN concat('storage ', concat_ws(':', vendor_name, bucket)) END,
+        CASE
+            WHEN count(file_name) = 1 THEN concat('file ', min(file_name))
+            WHEN count(file_name) > 1 THEN concat(count(file_name), ' files, first ', min(file_name))
+        END
+    ) AS detail,
+    min(event_id) AS event_id,
+    sid,
+    NULL AS app_id,
+    NULL AS cname,
+    event_date
+FROM (SELECT DISTINCT sid, occurred_at, status, vendor_name, bucket, file_name, event_id, event_date FROM upload_status)
+GROUP BY sid, occurred_at, status, vendor_name, bucket, event_date

@@ -3,7 +3,8 @@
 -- title       = "What the service said about the upload of sessions"
 -- kept        = true
 -- description = """
--- One row per session of which a notification (31, 32) or the answer to a stop or query says how the upload went. `uploaded`
+-- One row per session of which a notification (31, 32), the answer to a stop or query, or the imported upload status of its files
+-- says how the upload went. `uploaded`
 -- means all files are in the storage of the accepted start; `backuped` (also stranded) means some wait in the service's backup.
 -- """
 --
@@ -14,7 +15,7 @@
 -- uid          = { type = "string", doc = "the recorder's uid" }
 -- verdict      = { type = "string", doc = "uploaded, backuped or unknown; uploaded wins, as the backup comes home later" }
 -- announced_at = { type = "timestamp", doc = "when the upload was first announced as complete; null while it was not" }
--- announced_by = { type = "string", doc = "what announced it: webhook 31, stop, query" }
+-- announced_by = { type = "string", doc = "what announced it: webhook 31, stop, query, upload_status" }
 -- announced_id = { type = "string", doc = "its event id" }
 -- backuped_at  = { type = "timestamp", doc = "when the service first said that files wait in its backup" }
 -- ---
@@ -66,6 +67,23 @@ FROM (
         END AS verdict
     FROM api_calls
     WHERE operation IN ('stop', 'query') AND uploading_status IS NOT NULL
+    UNION ALL
+    -- Complete is what has no file that is anywhere else.
+    SELECT
+        sid,
+        NULL AS app_id,
+        NULL AS cname,
+        NULL AS uid,
+        max(at) AS at,
+        'upload_status' AS said_by,
+        last_value(event_id ORDER BY at, event_id) AS event_id,
+        CASE
+            WHEN bool_and(status = 'uploaded') THEN 'uploaded'
+            WHEN bool_or(status IN ('backuped', 'stranded')) THEN 'backuped'
+            ELSE 'unknown'
+        END AS verdict
+    FROM file_upload_statuses
+    GROUP BY sid
 )
 WHERE sid IS NOT NULL
 GROUP BY sid

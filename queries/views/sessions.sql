@@ -28,7 +28,7 @@
 -- stop_requested_at = { type = "timestamp", doc = "when the first stop that took effect was sent" }
 -- upload_verdict    = { type = "string", doc = "uploaded, backuped, unknown; null when nothing was said" }
 -- announced_at      = { type = "timestamp", doc = "when the upload was announced as complete" }
--- announced_by      = { type = "string", doc = "webhook 31, stop or query" }
+-- announced_by      = { type = "string", doc = "webhook 31, stop, query or upload_status" }
 -- announced_id      = { type = "string", doc = "event id of that" }
 -- backuped_at       = { type = "timestamp", doc = "when files were said to wait in the service's backup" }
 -- files             = { type = "int64", doc = "files in buckets now" }
@@ -70,6 +70,10 @@ WITH signs AS (
     UNION ALL
     SELECT sid, min(app_id) AS app_id, min(cname) AS cname, min(uid) AS uid, min(first_at) AS at
     FROM session_beliefs
+    GROUP BY sid
+    UNION ALL
+    SELECT sid, NULL AS app_id, NULL AS cname, NULL AS uid, min(at) AS at
+    FROM file_upload_statuses
     GROUP BY sid
 ),
 

@@ -4,8 +4,8 @@
 -- kept        = true
 -- description = """
 -- One row per session whose upload was announced as complete and of which no bucket ever reported a file, whether it is there
--- still or not. Beside it, from when to when the destination was watched: absence means something only where `watched_since`
--- lies before the announcement and `watched_until` after the deadline.
+-- still or not, and no look into a bucket found one. Beside it, from when to when the destination was watched: absence means
+-- something only where `watched_since` lies before the announcement and `watched_until` after the deadline.
 -- """
 --
 -- [columns]
@@ -14,7 +14,7 @@
 -- cname         = { type = "string", doc = "channel name" }
 -- uid           = { type = "string", doc = "the recorder's uid" }
 -- announced_at  = { type = "timestamp", doc = "when the upload was first announced as complete" }
--- announced_by  = { type = "string", doc = "webhook 31, stop or query" }
+-- announced_by  = { type = "string", doc = "webhook 31, stop, query or upload_status" }
 -- announced_id  = { type = "string", doc = "event id of that" }
 -- start_id      = { type = "string", doc = "the accepted start; null when it is not in the log" }
 -- event_ids     = { type = "strings", doc = "event ids of its calls" }
@@ -22,9 +22,26 @@
 -- vendor_name   = { type = "string", doc = "slug of the vendor it asked for" }
 -- bucket        = { type = "string", doc = "bucket it asked for" }
 -- storage       = { type = "string", doc = "its storage for people" }
--- watched_since = { type = "timestamp", doc = "first event of that bucket; null when it never sent one" }
--- watched_until = { type = "timestamp", doc = "the lesser of the bucket's and the stream's watermark" }
+-- watched_since = { type = "timestamp", doc = "first event of that bucket; null when it never sent one and nobody looked into it" }
+-- watched_until = { type = "timestamp", doc = "the lesser of the bucket's and the stream's watermark, or the last look into the bucket" }
+-- audited_at    = { type = "timestamp", doc = "last look into the bucket, which found nothing" }
+-- audit_id      = { type = "string", doc = "its event id" }
+-- audit_answer  = { type = "string", doc = "what the bucket answered to a look that it refused" }
+-- looked_into   = { type = "string", doc = "all buckets in which a look found nothing, as vendor:bucket" }
+-- refused_by    = { type = "string", doc = "those that refused to be looked into" }
 -- ---
+WITH looks AS (
+    SELECT
+        sid,
+        vendor_name,
+        bucket,
+        max(CASE WHEN result = 'missing' AND "key" IS NULL THEN audited_at END) AS at,
+        max(CASE WHEN result = 'missing' AND "key" IS NULL THEN event_id END) AS event_id,
+        max(answer) AS answer
+    FROM session_audits
+    GROUP BY sid, vendor_name, bucket
+)
+
 SELECT
     session_uploads.sid,
     coalesce(accepted_starts.app_id, session_uploads.app_id) AS app_id,
@@ -39,11 +56,23 @@ SELECT
     accepted_starts.vendor_name,
     accepted_starts.bucket,
     accepted_starts.storage,
-    monitored_buckets.first_at AS watched_since,
+    -- Whoever looked into the bucket need not have watched it before, but whoever watched it since knows more.
     CASE
-        WHEN monitored_buckets.last_at IS NOT NULL AND stream.watermark IS NOT NULL
-            THEN least(monitored_buckets.last_at, stream.watermark)
-    END AS watched_until
+        WHEN audited.at IS NOT NULL THEN least(monitored_buckets.first_at, session_uploads.announced_at)
+        ELSE monitored_buckets.first_at
+    END AS watched_since,
+    CASE
+        WHEN monitored_buckets.first_at <= coalesce(audited.at, monitored_buckets.first_at)
+            AND monitored_buckets.last_at IS NOT NULL
+            AND stream.watermark IS NOT NULL
+            THEN greatest(audited.at, least(monitored_buckets.last_at, stream.watermark))
+        ELSE audited.at
+    END AS watched_until,
+    audited.at AS audited_at,
+    audited.event_id AS audit_id,
+    audited.answer AS audit_answer,
+    all_looks.looked_into,
+    all_looks.refused_by
 FROM session_uploads
 LEFT ANTI JOIN session_arrivals ON session_arrivals.sid = session_uploads.sid
 -- A file of any other kind, too, shows that something came.
@@ -51,11 +80,31 @@ LEFT ANTI JOIN (
     SELECT sid
     FROM storage_events
     WHERE kind = 'created' AND sid IS NOT NULL
+    UNION ALL
+    SELECT sid
+    FROM audits
+    WHERE result = 'found' AND sid IS NOT NULL
 ) AS seen ON seen.sid = session_uploads.sid
 LEFT JOIN accepted_starts ON accepted_starts.sid = session_uploads.sid
 LEFT JOIN monitored_buckets
     ON monitored_buckets.vendor_name = accepted_starts.vendor_name
     AND monitored_buckets.bucket = accepted_starts.bucket
+LEFT JOIN looks AS audited
+    ON audited.sid = session_uploads.sid
+    AND audited.vendor_name = accepted_starts.vendor_name
+    AND audited.bucket = accepted_starts.bucket
+LEFT JOIN (
+    SELECT
+        sid,
+        string_agg(
+            CASE WHEN at IS NOT NULL THEN concat(vendor_name, ':', bucket) END, ', ' ORDER BY vendor_name, bucket
+        ) AS looked_into,
+        string_agg(
+            CASE WHEN at IS NULL THEN concat(vendor_name, ':', bucket) END, ', ' ORDER BY vendor_name, bucket
+        ) AS refused_by
+    FROM looks
+    GROUP BY sid
+) AS all_looks ON all_looks.sid = session_uploads.sid
 LEFT JOIN (
     SELECT stream, watermark
     FROM watermarks

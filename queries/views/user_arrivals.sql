@@ -4,8 +4,8 @@
 -- kept        = true
 -- sliced_by   = "sid"
 -- description = """
--- One row per session, bucket and recorded user that ever had a file there; a merged file belongs to no user. `session_arrivals`
--- has the sums over all users.
+-- One row per session, bucket and recorded user that ever had a file there, by notifications or looks into the bucket; a merged file
+-- belongs to no user. `session_arrivals` has the sums over all users.
 -- """
 --
 -- [columns]
@@ -15,7 +15,7 @@
 -- recorded_uid  = { type = "string", doc = "uid of the recorded user; empty where the name has none" }
 -- cname         = { type = "string", doc = "channel name, from the keys" }
 -- prefix        = { type = "string", doc = "path before the file names" }
--- writes        = { type = "int64", doc = "writes, redeliveries included" }
+-- writes        = { type = "int64", doc = "writes, redeliveries and looks included" }
 -- indexes       = { type = "int64", doc = "writes of an index (m3u8, mpd)" }
 -- slices        = { type = "int64", doc = "writes of a slice (ts, webm)" }
 -- mp4s          = { type = "int64", doc = "writes of an mp4" }
@@ -55,5 +55,19 @@ FROM (
         CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at
     FROM storage_events
     WHERE kind = 'created' AND sid IS NOT NULL AND file_type IS NOT NULL
+    UNION ALL
+    SELECT
+        sid,
+        vendor_name,
+        bucket,
+        coalesce(recorded_uid, '') AS recorded_uid,
+        cname,
+        prefix,
+        file_type,
+        failover_index,
+        event_id,
+        coalesce(written_at, occurred_at) AS at
+    FROM audits
+    WHERE result = 'found' AND time_trusted AND sid IS NOT NULL AND file_type IS NOT NULL
 )
 GROUP BY sid, vendor_name, bucket, recorded_uid

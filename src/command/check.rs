@@ -16,6 +16,7 @@ use super::{Context, Format, Outcome};
 use crate::decode::storage_events::message_in_base64;
 use crate::event::Stream;
 use crate::schema;
+use crate::source::csv::lines;
 use input::{Line, Lines};
 use print::{Level, Printer, Row};
 
@@ -31,7 +32,8 @@ pub struct Args {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// The stream: api_calls, webhooks, storage_events, session_records. Guessed for each file if left out
+    /// The stream: api_calls, webhooks, storage_events, session_records, or upload_status, which may be CSV. Guessed for
+    /// each file if left out
     #[arg(long, value_name = "NAME")]
     stream: Option<Stream>,
 
@@ -114,6 +116,12 @@ impl<W: Write> Check<W> {
         let stdin = [PathBuf::from("-")];
         for path in if paths.is_empty() { &stdin } else { paths } {
             let (name, reader) = input::open(path)?;
+            let reader = match self.stream {
+                Some(stream) => {
+                    lines(stream, reader).with_context(|| format!("cannot read `{name}`"))?
+                }
+                None => reader,
+            };
             self.file(&name, reader)?;
         }
         self.printer.finish().context("cannot write to stdout")
@@ -170,7 +178,7 @@ fn judge(
     twice: &[String],
 ) -> Vec<(Level, schema::Problem)> {
     let Some(stream) = stream else {
-        let streams = Stream::ALL.map(Stream::stem).join(", ");
+        let streams = Stream::INPUTS.map(Stream::stem).join(", ");
         let problem = wrong(
             "this looks like no message of any stream",
             format!("say which stream it should be: --stream, one of {streams}"),

@@ -13,6 +13,7 @@ use crate::event::Stream;
 use crate::intake::{Intake, Message};
 use crate::lake::commit::{Batch, CommitError, Ledger, Range};
 use crate::lake::log::AppId;
+use crate::source::csv::lines;
 use crate::source::file;
 use crate::table::rows::{Origin, Rows};
 
@@ -20,10 +21,11 @@ use crate::table::rows::{Origin, Rows};
 ///
 /// Each line is one message as it would be in the stream's topic. Files may be plain, gzip or zstd. A file lands
 /// in one commit or not at all; the same content again, whatever the file is called or however it is packed,
-/// adds nothing.
+/// adds nothing. The service's own upload status (upload_status), which its support exports, may also be CSV with
+/// the names of the columns in its first line: sid, file, vendor, bucket, status, at.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// api_calls, webhooks, storage_events or session_records
+    /// api_calls, webhooks, storage_events, session_records or upload_status
     #[arg(long)]
     stream: Stream,
 
@@ -108,7 +110,7 @@ impl Importer<'_> {
         let progress = progress_bar(path)?;
         let started_at = self.context.clock.now();
         let portion_bytes = self.context.config.consume.file_bytes.as_u64() as usize;
-        let mut reader = file::open(path)?;
+        let mut reader = lines(self.ledger.stream(), file::open(path)?)?;
         let mut rows = Rows::new(self.ledger.stream());
         let (mut batch, mut counts, mut line) = (Batch::default(), Counts::default(), Vec::new());
         loop {

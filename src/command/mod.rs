@@ -1,5 +1,6 @@
 //! The command line: one file a command. A command wires rooms and chooses a renderer.
 
+mod audit;
 mod check;
 pub mod consume;
 mod demo;
@@ -74,6 +75,7 @@ enum Command {
     Detect(detect::DetectArgs),
     Investigate(investigate::InvestigateArgs),
     Report(report::ReportArgs),
+    Audit(audit::AuditArgs),
     Check(check::Args),
     Verify(verify::VerifyArgs),
     Replay(replay::ReplayArgs),
@@ -187,6 +189,7 @@ impl Cli {
             Command::Detect(args) => runtime()?.block_on(detect::run(args, &context)),
             Command::Investigate(args) => runtime()?.block_on(investigate::run(args, &context)),
             Command::Report(args) => runtime()?.block_on(report::run(args, &context)),
+            Command::Audit(args) => audit::run(args, context),
             Command::Check(args) => check::run(args, &context),
             Command::Verify(args) => runtime()?.block_on(verify::run(args, &context)),
             Command::Replay(args) => runtime()?.block_on(replay::run(args, &context)),

@@ -58,7 +58,7 @@ pub async fn run(args: ReplayArgs, context: &Context) -> Result<Outcome> {
     super::start_logging(super::LogFormat::Text, context.verbose);
     let streams = match args.stream {
         Some(stream) => vec![stream],
-        None => Stream::ALL.to_vec(),
+        None => Stream::TABLES.to_vec(),
     };
     for stream in streams {
         replay(&args, context, stream).await?;

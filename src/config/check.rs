@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use bytesize::ByteSize;
 
-use super::{Config, Maintain, Mapping};
+use super::{Audit, Config, Maintain, Mapping};
 use crate::event::Stream;
 use crate::vendor;
 
@@ -13,8 +13,11 @@ impl Config {
     /// Refuses values that cannot work, each with the key and the cure.
     pub fn check(&self) -> Result<()> {
         for stem in self.kafka.topics.keys() {
-            if let Err(reason) = stem.parse::<Stream>() {
-                bail!("kafka.topics.{stem}: {reason}");
+            if !Stream::ALL.iter().any(|stream| stream.stem() == stem) {
+                let known = Stream::ALL.map(Stream::stem).join(", ");
+                bail!(
+                    "kafka.topics.{stem}: no stream of that name comes by Kafka; those that do are {known}"
+                );
             }
         }
         if self.kafka.brokers.trim().is_empty() {
@@ -60,6 +63,7 @@ impl Config {
         self.serve.check()?;
         self.proxy.check()?;
         self.maintain.check()?;
+        self.audit.check()?;
         let key_id = &self.redact.fingerprint_key_id;
         let is_key_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key_id.is_empty() || key_id.len() > 16 || !key_id.chars().all(is_key_id) {
@@ -69,6 +73,29 @@ impl Config {
         }
         for (index, mapping) in self.session_records.mappings.iter().enumerate() {
             check_mapping(mapping, &format!("session_records.mappings[{index}]"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Audit {
+    fn check(&self) -> Result<()> {
+        if self.requests_per_second == 0 {
+            bail!("audit.requests_per_second: must be at least 1");
+        }
+        if self.concurrency == 0 {
+            bail!("audit.concurrency: must be at least 1");
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        for (name, store) in &self.stores {
+            if name.is_empty() || !name.chars().all(is_name) {
+                bail!("audit.stores.{name}: a store's name is of letters, digits, `-` and `_`");
+            }
+            if store.url.is_empty() {
+                bail!(
+                    "audit.stores.{name}.url: is missing; write s3://BUCKET, gs://BUCKET, az://CONTAINER or file:///DIRECTORY"
+                );
+            }
         }
         Ok(())
     }

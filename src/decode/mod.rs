@@ -5,6 +5,7 @@
 //! only: no secret can reach a column.
 
 pub mod api_calls;
+pub mod audits;
 mod file_list;
 pub mod identity;
 pub mod object_key;
@@ -14,6 +15,7 @@ pub mod scalar;
 pub mod session_records;
 pub mod storage_events;
 pub mod time;
+pub mod upload_status;
 pub mod webhooks;
 
 use std::borrow::Cow;
@@ -84,6 +86,8 @@ pub fn decode(
         Stream::StorageEvents => storage_events::decode(text, context, emit),
         Stream::Webhooks => webhooks::decode(text, context, emit),
         Stream::SessionRecords => session_records::decode(text, context, emit),
+        Stream::Audits => audits::decode(text, context, emit),
+        Stream::UploadStatus => upload_status::decode(text, context, emit),
     }
 }
 

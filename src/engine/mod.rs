@@ -171,7 +171,7 @@ impl Engine {
             slices: 1,
             cores: Semaphore::new(cores()),
         };
-        for stream in Stream::ALL {
+        for stream in Stream::TABLES {
             let provider = match tables.iter().find(|(of, _)| *of == stream) {
                 Some((_, provider)) => Arc::clone(provider),
                 None => empty_table(stream, &tables)?,
@@ -329,7 +329,7 @@ impl Engine {
     pub async fn catalog(&self) -> Result<RecordBatch> {
         self.register(self.view_names.iter().cloned().collect())
             .await?;
-        let logs = Stream::ALL.map(log_name);
+        let logs = Stream::TABLES.map(log_name);
         let registered = (logs.iter().map(|name| ("table", name)))
             .chain(self.view_names.iter().map(|name| ("view", name)));
         let mut relations = Vec::new();
@@ -397,7 +397,7 @@ impl Engine {
 
     /// Returns the names of all relations.
     fn relations(&self) -> Vec<String> {
-        let logs = Stream::ALL.map(log_name).into_iter();
+        let logs = Stream::TABLES.map(log_name).into_iter();
         let promised = self.promised.iter().map(|(name, _)| name);
         let views = self.view_names.iter().chain(promised).cloned();
         views.chain(logs).collect()
@@ -449,7 +449,7 @@ impl Engine {
     /// Returns how many rows the tables have together. Asks the logs of the tables, not their files.
     async fn rows(&self) -> Result<i64> {
         let mut rows = 0;
-        for stream in Stream::ALL {
+        for stream in Stream::TABLES {
             let sql = format!("SELECT count(*) FROM {}", log_name(stream));
             let plan = self.plan(&Statement::parse_one(&sql)?, &[]).await?;
             let counted: Vec<RecordBatch> = self.start(plan).await?.try_collect().await?;
@@ -465,7 +465,7 @@ impl Engine {
     async fn register_views(&self, statement: &Statement) -> Result<()> {
         let known = |name: &String| {
             self.view_names.contains(name)
-                || Stream::ALL.map(log_name).contains(name)
+                || Stream::TABLES.map(log_name).contains(name)
                 || self.promised.iter().any(|(promised, _)| promised == name)
         };
         let relations = statement.relations()?;

@@ -105,7 +105,7 @@ async fn a_stream_without_a_table_is_empty() {
         0
     );
     let catalog = engine.catalog().await.expect("lists");
-    let columns: usize = Stream::ALL
+    let columns: usize = Stream::TABLES
         .iter()
         .map(|stream| table::schema(*stream).fields().len())
         .sum();

@@ -50,10 +50,10 @@ impl AsOf {
     }
 }
 
-/// Names the versions that tables are loaded at, in the form that [`AsOf::parse_versions`] reads; all four tables, so
+/// Names the versions that tables are loaded at, in the form that [`AsOf::parse_versions`] reads; all tables, so
 /// that one which is made later is not read by who asks for this state again.
 pub fn versions(tables: &[(Stream, DeltaTable)]) -> String {
-    let named = Stream::ALL.map(|stream| {
+    let named = Stream::TABLES.map(|stream| {
         let table = tables.iter().find(|(of, _)| *of == stream);
         match table.and_then(|(_, table)| table.version()) {
             Some(version) => format!("{stream}={version}"),
@@ -67,7 +67,7 @@ impl Lake {
     /// Opens the tables that were there at a state of the lake.
     pub async fn tables(&self, as_of: &AsOf) -> Result<Vec<(Stream, DeltaTable)>> {
         let mut tables = Vec::new();
-        for stream in Stream::ALL {
+        for stream in Stream::TABLES {
             if let Some(table) = self.open_as_of(stream, as_of).await? {
                 tables.push((stream, table));
             }

@@ -66,7 +66,7 @@ fn plain(error: Error) -> Error {
 const ROLE_HOST: &str = "169.254.169.254";
 
 /// Says whom was asked, and what it answered or why there is no answer.
-fn said(error: &Error) -> String {
+pub fn said(error: &Error) -> String {
     let text = error.to_string();
     let url = url(&text).unwrap_or("the store");
     if url.contains(ROLE_HOST) {

@@ -253,8 +253,8 @@ impl<'r> Columns<'r> {
         };
         let place = match stream {
             Stream::StorageEvents => Some((texts("vendor_name")?, texts("bucket")?)),
-            // They name buckets, too, but do not tell that one is watched.
-            Stream::ApiCalls | Stream::Webhooks | Stream::SessionRecords => None,
+            // Others name buckets, too, but do not tell that one is watched.
+            _ => None,
         };
         Ok(Columns {
             disposition: texts("disposition")?,

@@ -55,7 +55,7 @@ impl Maintenance<'_> {
             lake.require_writable().await?;
         }
         let mut summaries = Vec::new();
-        for stream in Stream::ALL {
+        for stream in Stream::TABLES {
             if self.stop.is_cancelled() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! The published contract: JSON Schemas of the four streams, and what a producer should change where a
+//! The published contract: JSON Schemas of the streams, and what a producer should change where a
 //! message does not fit them.
 //!
 //! The consumer does not use this room: it takes more than the contract promises. What the schema refuses is a
@@ -62,6 +62,8 @@ pub fn text(stream: Stream) -> &'static str {
         Stream::Webhooks => include_str!("../../schemas/webhooks.v1.json"),
         Stream::StorageEvents => include_str!("../../schemas/storage_events.v1.json"),
         Stream::SessionRecords => include_str!("../../schemas/session_records.v1.json"),
+        Stream::Audits => include_str!("../../schemas/audits.v1.json"),
+        Stream::UploadStatus => include_str!("../../schemas/upload_status.v1.json"),
     }
 }
 
@@ -204,8 +206,8 @@ fn compile(document: &Value) -> Validator {
 }
 
 fn contract(stream: Stream) -> &'static Contract {
-    static CONTRACTS: LazyLock<[Contract; 4]> =
-        LazyLock::new(|| Stream::ALL.map(Contract::compile));
+    static CONTRACTS: LazyLock<[Contract; 6]> =
+        LazyLock::new(|| Stream::TABLES.map(Contract::compile));
     &CONTRACTS[stream as usize]
 }
 

@@ -14,6 +14,8 @@ pub(super) fn form(stream: Stream, message: &Value) -> Result<&'static str, Prob
         Stream::Webhooks => webhook(message),
         Stream::StorageEvents => storage_event(message),
         Stream::SessionRecords => session_record(message),
+        Stream::Audits => Ok("result"),
+        Stream::UploadStatus => Ok("state"),
     }
 }
 
@@ -35,6 +37,12 @@ pub fn guess(message: &Value) -> Option<Stream> {
         .is_some_and(|body| guess(body) == Some(Stream::Webhooks))
     {
         return Some(Stream::Webhooks);
+    }
+    if has("audited_at") && has("result") {
+        return Some(Stream::Audits);
+    }
+    if ["sid", "file", "status", "at"].into_iter().all(has) {
+        return Some(Stream::UploadStatus);
     }
     // A row of a database can have a column `bucket`; what it has not is one of the clouds' envelopes.
     if storage_event(message).is_ok() {

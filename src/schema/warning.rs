@@ -30,6 +30,7 @@ pub fn warnings(stream: Stream, message: &Value) -> Vec<Problem> {
         Stream::Webhooks => webhook(message, &mut warnings),
         Stream::StorageEvents => storage_event(message, &mut warnings),
         Stream::SessionRecords => session_record(message, &mut warnings),
+        Stream::Audits | Stream::UploadStatus => {}
     }
     if let Some((path, inner)) = recognize::inner_message(stream, message) {
         let inner = self::warnings(stream, inner).into_iter();

@@ -5,11 +5,13 @@
 //! The columns every table has are in [`common`]; `rows` joins both into a record batch.
 
 pub mod api_calls;
+pub mod audits;
 pub mod columns;
 pub mod common;
 pub mod rows;
 pub mod session_records;
 pub mod storage_events;
+pub mod upload_status;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -61,7 +63,9 @@ pub const UNRANGED_COLUMNS: [&str; 8] = [
 pub fn sort_columns(stream: Stream) -> &'static [&'static str] {
     match stream {
         Stream::ApiCalls | Stream::SessionRecords => &["app_id", "cname", "occurred_at"],
-        Stream::Webhooks | Stream::StorageEvents => &["sid", "occurred_at"],
+        Stream::Webhooks | Stream::StorageEvents | Stream::Audits | Stream::UploadStatus => {
+            &["sid", "occurred_at"]
+        }
     }
 }
 
@@ -73,6 +77,8 @@ pub fn schema(stream: Stream) -> SchemaRef {
         Stream::Webhooks => webhooks::WebhookColumns::fields(),
         Stream::StorageEvents => storage_events::StorageEventColumns::fields(),
         Stream::SessionRecords => session_records::SessionRecordColumns::fields(),
+        Stream::Audits => audits::AuditColumns::fields(),
+        Stream::UploadStatus => upload_status::UploadStatusColumns::fields(),
     });
     Arc::new(Schema::new(fields))
 }

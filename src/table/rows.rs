@@ -6,9 +6,11 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 
 use super::api_calls::{ApiCallColumns, ApiCallRow};
+use super::audits::{AuditColumns, AuditRow};
 use super::common::{CommonColumns, CommonRow};
 use super::session_records::{SessionRecordColumns, SessionRecordRow};
 use super::storage_events::{StorageEventColumns, StorageEventRow};
+use super::upload_status::{UploadStatusColumns, UploadStatusRow};
 use super::webhooks::{WebhookColumns, WebhookRow};
 use crate::event::{
     Disposition, MICROS_PER_DAY, Micros, Reject, SkipReason, Stream, TimestampType,
@@ -55,6 +57,12 @@ pub enum EventRow<'a> {
         row: StorageEventRow<'a>,
     },
     SessionRecord(SessionRecordRow<'a>),
+    Audit {
+        /// The key of the object that was found or looked for; empty where there is none.
+        key: Cow<'a, str>,
+        row: AuditRow<'a>,
+    },
+    UploadStatus(UploadStatusRow<'a>),
 }
 
 /// One event as a decoder gives it.
@@ -79,13 +87,15 @@ pub struct Remains<'a> {
     pub headers: Option<Cow<'a, str>>,
 }
 
-// There are four of them in a process.
+// There are a few of them in a process.
 #[allow(clippy::large_enum_variant)]
 enum EventColumns {
     ApiCalls(ApiCallColumns),
     Webhooks(WebhookColumns),
     StorageEvents(StorageEventColumns),
     SessionRecords(SessionRecordColumns),
+    Audits(AuditColumns),
+    UploadStatus(UploadStatusColumns),
 }
 
 /// A growing batch of rows of one stream's table.
@@ -107,6 +117,8 @@ impl Rows {
                 Stream::Webhooks => EventColumns::Webhooks(Default::default()),
                 Stream::StorageEvents => EventColumns::StorageEvents(Default::default()),
                 Stream::SessionRecords => EventColumns::SessionRecords(Default::default()),
+                Stream::Audits => EventColumns::Audits(Default::default()),
+                Stream::UploadStatus => EventColumns::UploadStatus(Default::default()),
             },
             rows: 0,
             bytes: 0,
@@ -151,7 +163,9 @@ impl Rows {
             _ => origin.received_at.unwrap_or(0),
         };
         common.event_date = Some(date(date_of));
-        if let EventRow::StorageEvent { key, .. } = &event.row {
+        if let EventRow::StorageEvent { key, .. } | EventRow::Audit { key, .. } = &event.row
+            && !key.is_empty()
+        {
             common.key = Some(Cow::Borrowed(key));
         }
         self.bytes += event.payload.len();
@@ -164,6 +178,10 @@ impl Rows {
                 columns.push(at, row)
             }
             (EventColumns::SessionRecords(columns), EventRow::SessionRecord(row)) => {
+                columns.push(at, row)
+            }
+            (EventColumns::Audits(columns), EventRow::Audit { row, .. }) => columns.push(at, row),
+            (EventColumns::UploadStatus(columns), EventRow::UploadStatus(row)) => {
                 columns.push(at, row)
             }
             _ => unreachable!(
@@ -229,6 +247,8 @@ impl Rows {
             EventColumns::Webhooks(columns) => columns.finish(self.rows),
             EventColumns::StorageEvents(columns) => columns.finish(self.rows),
             EventColumns::SessionRecords(columns) => columns.finish(self.rows),
+            EventColumns::Audits(columns) => columns.finish(self.rows),
+            EventColumns::UploadStatus(columns) => columns.finish(self.rows),
         });
         self.rows = 0;
         self.bytes = 0;
@@ -325,7 +345,7 @@ mod tests {
 
     #[test]
     fn every_table_finishes_to_its_schema() {
-        for stream in Stream::ALL {
+        for stream in Stream::TABLES {
             let mut rows = Rows::new(stream);
             rows.push_gap(&Origin::default(), 7, "compaction", "no message");
             rows.push_skipped(&Origin::default(), 0, SkipReason::Tombstone, None);

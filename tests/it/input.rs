@@ -22,6 +22,8 @@ fn good(stream: Stream) -> String {
         ),
         Stream::StorageEvents => r#"{"occurred_at":"2026-09-21T14:13:20Z","kind":"created","vendor":1,"bucket":"b","key":"k","size":1}"#.to_string(),
         Stream::SessionRecords => r#"{"cname":"c","sid":"s","app_id":"a","vendor":2,"bucket":"b","recorded_at":"2026-09-21T14:13:20Z"}"#.to_string(),
+        Stream::Audits => r#"{"audited_at":"2026-09-21T14:13:20Z","bucket":"b","result":"found","key":"k"}"#.to_string(),
+        Stream::UploadStatus => r#"{"sid":"s","file":"f","vendor":1,"bucket":"b","status":"uploaded","at":"2026-09-21T14:13:20Z"}"#.to_string(),
     }
 }
 
@@ -150,6 +152,7 @@ fn odd(stream: Stream) -> Vec<(&'static str, Vec<u8>)> {
             ("Debezium without a row", br#"{"op":"u","before":null,"after":null,"source":{"db":"d","table":"t"},"ts_ms":1}"#.to_vec()),
             ("Debezium transaction", br#"{"status":"BEGIN","id":"1","event_count":null,"data_collections":null}"#.to_vec()),
         ]),
+        Stream::Audits | Stream::UploadStatus => {}
     }
     messages
 }

@@ -5,6 +5,7 @@ mod disk;
 #[path = "../planted/mod.rs"]
 mod planted;
 
+mod audit;
 mod beliefs;
 mod broken_files;
 mod cli;
@@ -30,3 +31,4 @@ mod rooms;
 mod secrets;
 mod time_travel;
 mod unavailable_store;
+mod upload_status;

@@ -38,7 +38,7 @@ async fn no_secret_of_a_topic_reaches_the_disk() {
     config.secrets.fingerprint_key = Some(SECRET.to_string());
     config.secrets.webhook_secrets = vec![("k".to_string(), SECRET.to_string())];
     let mut intake = Intake::new(&config);
-    for stream in Stream::ALL {
+    for stream in Stream::INPUTS {
         let mut rows = Rows::new(stream);
         let messages = messages(stream);
         for (offset, value) in (0..).zip(&messages) {
@@ -84,7 +84,7 @@ async fn no_secret_of_a_topic_reaches_the_disk() {
         assert_no_secret(&path.display().to_string(), text);
     }
     // The search can fail: what is planted in harmless places is found, in every table.
-    for stream in Stream::ALL {
+    for stream in Stream::INPUTS {
         let directory = root.join(stream.stem());
         let kept = all
             .iter()
@@ -97,7 +97,7 @@ async fn no_secret_of_a_topic_reaches_the_disk() {
 fn no_secret_of_a_file_reaches_the_disk_the_log_or_the_screen() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let root = directory.path().join("lake");
-    for stream in Stream::ALL {
+    for stream in Stream::INPUTS {
         let file = directory.path().join(format!("{stream}.ndjson"));
         fs::write(&file, messages(stream).join(&b'\n')).expect("is written");
         let file = file.to_str().expect("is text");
@@ -143,7 +143,7 @@ fn no_secret_of_a_file_reaches_the_disk_the_log_or_the_screen() {
         assert_no_secret(&format!("stderr of {what}"), &stderr);
         stdout
     };
-    let logs = Stream::ALL.map(|stream| format!("SELECT * FROM log_{stream};"));
+    let logs = Stream::INPUTS.map(|stream| format!("SELECT * FROM log_{stream};"));
     let rows = say(&["sql", "--format", "ndjson", "-c", &logs.concat()]);
     assert!(rows.contains(KEPT), "rows are printed");
     say(&["sql", "--format", "csv", "-c", "SELECT * FROM dead_letters"]);
@@ -152,11 +152,11 @@ fn no_secret_of_a_file_reaches_the_disk_the_log_or_the_screen() {
     say(&["investigate", "--cname", "c"]);
     say(&["verify", "--full"]);
     say(&["replay"]);
-    for stream in Stream::ALL {
+    for stream in Stream::INPUTS {
         let range = ["--topic", "import", "--from", "0", "--to", "100"];
         say(&[&["replay", "--stream", stream.stem()], &range[..]].concat());
     }
-    let replayed = Stream::ALL
+    let replayed = Stream::INPUTS
         .map(|stream| format!("SELECT * FROM log_{stream} WHERE replay_of LIKE 'import/%';"));
     let rows = say(&["sql", "--format", "ndjson", "-c", &replayed.concat()]);
     assert!(rows.contains(KEPT), "a stored range is replayed");
@@ -165,5 +165,5 @@ fn no_secret_of_a_file_reaches_the_disk_the_log_or_the_screen() {
         assert_no_secret(&path.display().to_string(), &text);
         kept += usize::from(text.contains(KEPT));
     }
-    assert!(kept >= Stream::ALL.len(), "the search finds nothing");
+    assert!(kept >= Stream::INPUTS.len(), "the search finds nothing");
 }

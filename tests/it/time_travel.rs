@@ -117,7 +117,8 @@ fn findings_are_computed_again_from_the_versions_they_cite_byte_for_byte() {
         .as_str()
         .expect("is cited")
         .to_string();
-    let all = "api_calls=1,webhooks=1,storage_events=1,session_records=1";
+    let all =
+        "api_calls=1,webhooks=1,storage_events=1,session_records=1,audits=none,upload_status=none";
     assert_eq!(cited, all);
 
     import_some(at);

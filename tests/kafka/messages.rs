@@ -18,6 +18,7 @@ pub fn message(stream: Stream, n: u64) -> Message {
         Stream::Webhooks => webhook(&event_id, n),
         Stream::StorageEvents => storage_event(&event_id, n),
         Stream::SessionRecords => session_record(n),
+        Stream::Audits | Stream::UploadStatus => unreachable!("they do not come by Kafka"),
     };
     Message {
         value: value.to_string(),

@@ -6,6 +6,7 @@
 #   minio.sh start DIR         start; a DIR that was used before keeps its data and its port
 #   minio.sh bucket DIR NAME   make a bucket
 #   minio.sh notify DIR NAME   have Kafka told of every object that comes to a bucket or goes
+#   minio.sh shelve DIR NAME   let anybody list a bucket, but read nothing of it
 #   minio.sh stop DIR          end it by its pid (TAPETRAIL_MINIO_SIGNAL=KILL: as if the power had failed)
 #   minio.sh status DIR        print its endpoint, or fail
 #
@@ -135,9 +136,17 @@ notify() {
 XML
 }
 
+shelve() {
+    is_running || fail "no server runs in $dir"
+    request "$name?policy=" -X PUT --data-binary @- <<JSON
+{"Version": "2012-10-17", "Statement": [
+  {"Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": ["s3:ListBucket"], "Resource": ["arn:aws:s3:::$name"]}]}
+JSON
+}
+
 status() {
     is_running || fail "no server runs in $dir"
     fact minio.env ENDPOINT
 }
 
-take "fetch | start DIR | bucket DIR NAME | notify DIR NAME | stop DIR | status DIR" "$@"
+take "fetch | start DIR | bucket DIR NAME | notify DIR NAME | shelve DIR NAME | stop DIR | status DIR" "$@"

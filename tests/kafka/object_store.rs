@@ -264,6 +264,161 @@ fn what_the_store_refuses_is_said_in_its_own_words() {
     assert!(said.contains("AccessDenied"), "{said}");
 }
 
+/// What an audit says of sessions whose files are where they were sent, in another bucket, there in part, and nowhere, while
+/// one store refuses to be looked into and another one to be read.
+#[test]
+fn an_audit_finds_files_where_nobody_expected_them() {
+    let store = Store::start();
+    let (main, other) = (store.bucket("calls-oss"), store.bucket("calls-s3"));
+    let (_closed, _shelf) = (store.bucket("calls-closed"), store.shelf("calls-shelf"));
+    let inventories = store.bucket("inventories");
+    let [as_sent, elsewhere, in_part, nowhere] =
+        [1, 2, 3, 4].map(|number| format!("{number:032x}"));
+    let leaked = |text: String| -> &'static str { text.leak() };
+    for (bucket, sid, has_slice) in [
+        (&main, &as_sent, true),
+        (&other, &elsewhere, true),
+        (&main, &in_part, false),
+    ] {
+        let slice = format!("{sid}_room-{sid}_20250301100001000.ts");
+        let index =
+            format!("#EXTM3U\n#EXT-X-TARGETDURATION:15\n#EXTINF:15.0\n{slice}\n#EXT-X-ENDLIST\n");
+        bucket.put(&format!("calls/2025/{sid}_room-{sid}.m3u8"), leaked(index));
+        if has_slice {
+            bucket.put(&format!("calls/2025/{slice}"), "slice");
+        }
+    }
+    other.put(
+        "calls/2025/ffffffffffffffffffffffffffffffff_room-2.m3u8",
+        "of another",
+    );
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let environment = store.environment();
+    let mut config = "[audit]\nrequests_per_second = 1000\n".to_string();
+    for (name, bucket, vendor) in [
+        ("main", "calls-oss", "oss"),
+        ("other", "calls-s3", "s3"),
+        ("closed", "calls-closed", "cos"),
+        ("shelf", "calls-shelf", "obs"),
+    ] {
+        config += &format!(
+            "[audit.stores.{name}]\nurl = \"s3://{bucket}\"\nvendor = \"{vendor}\"\nendpoint = \"{}\"\n",
+            environment["AWS_ENDPOINT"]
+        );
+    }
+    std::fs::write(directory.path().join("t.toml"), config).expect("written");
+    let start = |sid: &String| {
+        let call = serde_json::json!({
+            "requested_at": 1_740_823_200_000_u64, "responded_at": 1_740_823_200_200_u64,
+            "request": {
+                "method": "POST",
+                "url": format!("/v1/apps/0123456789abcdef0123456789abcdef/cloud_recording/resourceid/r{sid}/mode/mix/start"),
+                "body": {"cname": format!("room-{sid}"), "uid": "1", "clientRequest": {"storageConfig": {
+                    "vendor": 2, "region": 1, "bucket": "calls-oss", "fileNamePrefix": ["calls", "2025"]}}},
+            },
+            "response": {"status": 200, "body": {"resourceId": format!("r{sid}"), "sid": sid}},
+        });
+        format!("{call}\n")
+    };
+    let calls: String = [&as_sent, &elsewhere, &in_part, &nowhere]
+        .map(start)
+        .concat();
+    std::fs::write(directory.path().join("calls.ndjson"), calls).expect("written");
+    let run = |arguments: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_tapetrail"))
+            .current_dir(directory.path())
+            .envs(&environment)
+            // These two alone are asked without credentials.
+            .env("TAPETRAIL_STORE_CLOSED_AWS_SKIP_SIGNATURE", "true")
+            .env("TAPETRAIL_STORE_SHELF_AWS_SKIP_SIGNATURE", "true")
+            .args(["--config", "t.toml"])
+            .args(arguments)
+            .output()
+            .expect("it runs")
+    };
+    let imported = run(&["import", "--stream", "api_calls", "calls.ndjson"]);
+    assert!(imported.status.success(), "{imported:?}");
+
+    let audited = run(&["audit", "--since", "2025-01-01", "--format", "ndjson"]);
+    assert_eq!(audited.status.code(), Some(1), "{audited:?}");
+    let why = String::from_utf8_lossy(&audited.stderr);
+    assert!(
+        why.contains("audit.stores.closed: may not list `calls-closed`"),
+        "{why}"
+    );
+    assert!(
+        why.contains("audit.stores.shelf: may not read objects of `calls-shelf`"),
+        "{why}"
+    );
+    assert!(!why.contains("audit.stores.shelf: may not list"), "{why}");
+    assert!(
+        why.contains("4 sessions in 4 stores: 5 files found"),
+        "{why}"
+    );
+    let text = String::from_utf8_lossy(&audited.stdout);
+    let wrong: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a row"))
+        .collect();
+    let told = |row: &Value| {
+        ["what", "sid", "store", "detail"]
+            .map(|name| row[name].as_str().unwrap_or("-").to_string())
+            .join(" | ")
+    };
+    let told: Vec<String> = wrong.iter().map(told).collect();
+    assert_eq!(
+        told[..3],
+        [
+            format!(
+                "not where it was sent | {elsewhere} | other | 2 files, first calls/2025/{elsewhere}_room-{elsewhere}.m3u8; the accepted start named oss:calls-oss"
+            ),
+            format!(
+                "promised, not there | {in_part} | main | calls/2025/{in_part}_room-{in_part}_20250301100001000.ts (promised by index)"
+            ),
+            format!("no file in any store | {nowhere} | - | looked into main, other, shelf"),
+        ],
+        "{text}"
+    );
+    assert_eq!(told.len(), 4, "{text}");
+    assert!(
+        told[3].starts_with("denied | - | closed | 4 sessions: "),
+        "{text}"
+    );
+    assert!(told[3].contains("AccessDenied"), "{text}");
+
+    // An inventory that is in a bucket itself, made a year later.
+    let sid = &elsewhere;
+    inventories.put(
+        "daily/calls-s3/all/data/1.csv",
+        leaked(format!("\"calls-s3\",\"calls/2025/{sid}_room%2D{sid}.m3u8\",\"77\",\"2025-03-01T10:10:00.000Z\"\n")),
+    );
+    inventories.put(
+        "daily/calls-s3/all/2026-01-01T01-00Z/manifest.json",
+        r#"{"sourceBucket": "calls-s3", "destinationBucket": "arn:aws:s3:::inventories", "version": "2016-11-30",
+            "creationTimestamp": "1767229200000", "fileFormat": "CSV", "fileSchema": "Bucket, Key, Size, LastModifiedDate",
+            "files": [{"key": "daily/calls-s3/all/data/1.csv", "size": 99, "MD5checksum": "0"}]}"#,
+    );
+    let listing = "other=s3://inventories/daily/calls-s3/all/2026-01-01T01-00Z/manifest.json";
+    let listed = run(&[
+        "audit",
+        "--sid",
+        sid,
+        "--listing",
+        listing,
+        "--format",
+        "csv",
+    ]);
+    let text = String::from_utf8_lossy(&listed.stdout);
+    let rows: Vec<&str> = text.lines().skip(1).collect();
+    let row = format!(
+        "other,s3,calls-s3,found,,calls/2025/{sid}_room-{sid}.m3u8,77,2025-03-01T10:10:00Z,"
+    );
+    assert_eq!(rows, [row], "{listed:?}");
+    let verified = run(&["verify", "--full"]);
+    assert!(verified.status.success(), "{verified:?}");
+}
+
 /// A fleet's files, a bucket and a directory.
 struct Scene {
     directory: TempDir,

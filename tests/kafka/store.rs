@@ -50,6 +50,13 @@ impl Store {
         bucket
     }
 
+    /// Makes a bucket that anybody may list, and of which nobody else may read anything.
+    pub fn shelf(&self, name: &str) -> Bucket {
+        let bucket = self.bucket(name);
+        self.service.call("shelve", &[name], &[], "");
+        bucket
+    }
+
     /// Ends the server as if its machine had failed.
     pub fn kill(&self) {
         self.service.stop("KILL");

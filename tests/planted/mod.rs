@@ -77,6 +77,11 @@ fn shapes(stream: Stream, object: &str) -> Vec<String> {
             format!(r#"{{"cname":"c","sid":"s","url":"https://u:@@b.example/k?X-Amz-Signature=@","config":{text}}}"#),
             format!(r#"{{"op":"u","before":{object},"after":{{"cname":"c","storage_token":"@","config":{text}}},"source":{{"db":"d","table":"t"}},"ts_ms":{at}}}"#),
         ],
+        Stream::UploadStatus => vec![
+            format!(r#"{{"sid":"s","file":"f.m3u8","vendor":1,"bucket":"b","status":"uploaded","at":{at},"more":{object}}}"#),
+        ],
+        // Nobody sends them.
+        Stream::Audits => Vec::new(),
     }
 }
 

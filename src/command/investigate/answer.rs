@@ -79,7 +79,7 @@ pub(super) fn next_steps(case: &Case) -> Vec<String> {
         );
     }
     if steps.is_empty() && any("not_seen") {
-        steps.push("Look into the bucket itself, and see that it sends its events.".to_string());
+        steps.push("Look into the bucket itself (`tapetrail audit --sid`), and see that it sends its events.".to_string());
     }
     if steps.is_empty() && case.starts.is_empty() && case.sessions.is_empty() {
         steps.extend(far(case).map(|nearest| {

@@ -33,7 +33,7 @@ pub(super) async fn gather(
     library: &Library,
     scope: &Scope<'_>,
 ) -> Result<Engine> {
-    let tables = Stream::ALL.map(|stream| async move {
+    let tables = Stream::TABLES.map(|stream| async move {
         let (sql, params) = selection(stream, scope);
         let statement = Statement::parse_one(&sql)?;
         let rows = engine.collect(&statement, &params).await?;
@@ -59,16 +59,17 @@ pub(super) async fn gather(
 fn selection(stream: Stream, scope: &Scope<'_>) -> (String, Params) {
     let text = |value: Option<&str>| ScalarValue::Utf8(value.map(str::to_string));
     let instant = |at: Micros| ScalarValue::TimestampMicrosecond(Some(at), Some("UTC".into()));
-    let mut params = vec![
-        (
-            "read_from".to_string(),
-            instant(scope.at.saturating_sub(REACH)),
-        ),
-        (
-            "read_to".to_string(),
-            instant(scope.at.saturating_add(REACH)),
-        ),
-    ];
+    let mut params = vec![(
+        "read_from".to_string(),
+        instant(scope.at.saturating_sub(REACH)),
+    )];
+    let mut days = "event_date >= CAST($read_from AS DATE)".to_string();
+    // Somebody may have looked into the buckets long after.
+    if stream != Stream::Audits {
+        let read_to = instant(scope.at.saturating_add(REACH));
+        params.push(("read_to".to_string(), read_to));
+        days += " AND event_date <= CAST($read_to AS DATE)";
+    }
     let mut any_of = Vec::new();
     if !scope.sids.is_empty() {
         let names: Vec<String> = (0..scope.sids.len()).map(|n| format!("sid{n}")).collect();
@@ -97,7 +98,7 @@ fn selection(stream: Stream, scope: &Scope<'_>) -> (String, Params) {
     };
     let sql = format!(
         "SELECT * FROM {} WHERE disposition = 'event' \
-         AND event_date >= CAST($read_from AS DATE) AND event_date <= CAST($read_to AS DATE) AND ({any_of})",
+         AND {days} AND ({any_of})",
         log_name(stream)
     );
     (sql, params)

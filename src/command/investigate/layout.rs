@@ -224,14 +224,23 @@ fn places(case: &Case) -> Vec<Block> {
                 Some(by) => format!("{} ({by})", moment(session, "ended_at")),
                 None => NONE.to_string(),
             };
-            Block::Grid(vec![
+            let mut grid = vec![
                 line("session", "sid"),
                 line("the accepted start asked for", "asked_for"),
                 line("the customer's record says", "believed"),
                 line("the files are in", "files_at"),
                 line("the service said of the upload", "upload"),
-                vec!["ended".to_string(), String::new(), ended],
-            ])
+            ];
+            // Witnesses that few cases have.
+            for (label, column) in [
+                ("its upload status names", "told_at"),
+                ("looks into the buckets found", "looked_into"),
+            ] {
+                let says = field(session, column).filter(|text| !text.is_empty());
+                grid.extend(says.map(|_| line(label, column)));
+            }
+            grid.push(vec!["ended".to_string(), String::new(), ended]);
+            Block::Grid(grid)
         })
         .collect()
 }

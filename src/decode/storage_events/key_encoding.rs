@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::decode::object_key;
 
 /// Decodes form encoding: `+` is a space, `%XX` a byte.
-pub(in crate::decode) fn form_decoded(key: Cow<'_, str>) -> Cow<'_, str> {
+pub fn form_decoded(key: Cow<'_, str>) -> Cow<'_, str> {
     if key.bytes().any(|byte| byte == b'+' || byte == b'%') {
         decoded(&key, true).map_or(key, Cow::Owned)
     } else {

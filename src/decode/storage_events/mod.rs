@@ -33,6 +33,7 @@ use serde_json::value::RawValue;
 use super::{DecodeContext, Decoded, Emit};
 use crate::event::{Reject, RejectCode, SkipReason};
 use head::{Head, Items};
+pub use key_encoding::form_decoded;
 use object_event::Found;
 pub use wrapper::message_in_base64;
 
