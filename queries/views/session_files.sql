@@ -62,7 +62,10 @@ FROM (
         max(write) AS last_write,
         max(concat(write, chr(31), coalesce(CAST(size AS STRING), ''))) AS last_size,
         min(CASE WHEN kind <> 'removed' THEN written_at END) AS first_at,
-        max(CASE WHEN kind <> 'removed' THEN written_at END) AS last_at,
+        -- A copy or a move writes a file anew, so a look tells of the last write only where no notification does.
+        coalesce(
+            max(CASE WHEN kind = 'created' THEN written_at END), max(CASE WHEN kind = 'found' THEN written_at END)
+        ) AS last_at,
         max(CASE WHEN kind <> 'found' THEN at END) AS told_at,
         max(CASE WHEN kind = 'found' THEN at END) AS found_at
     FROM (

@@ -38,8 +38,12 @@ SELECT
     count(CASE WHEN file_type = 'mp4' THEN 1 END) AS mp4s,
     max(failover_index) AS failover,
     min(at) AS first_at,
-    max(at) AS last_at,
-    max(CASE WHEN file_type IN ('ts', 'webm') THEN at END) AS last_slice_at,
+    -- A copy or a move writes a file anew, so a look tells of the last write only where no notification does.
+    coalesce(max(CASE WHEN is_notified THEN at END), max(at)) AS last_at,
+    coalesce(
+        max(CASE WHEN file_type IN ('ts', 'webm') AND is_notified THEN at END),
+        max(CASE WHEN file_type IN ('ts', 'webm') THEN at END)
+    ) AS last_slice_at,
     min(event_id) AS event_id
 FROM (
     SELECT
@@ -52,7 +56,8 @@ FROM (
         file_type,
         failover_index,
         event_id,
-        CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at
+        CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at,
+        true AS is_notified
     FROM storage_events
     WHERE kind = 'created' AND sid IS NOT NULL AND file_type IS NOT NULL
     UNION ALL
@@ -66,7 +71,8 @@ FROM (
         file_type,
         failover_index,
         event_id,
-        coalesce(written_at, occurred_at) AS at
+        coalesce(written_at, occurred_at) AS at,
+        false AS is_notified
     FROM audits
     WHERE result = 'found' AND time_trusted AND sid IS NOT NULL AND file_type IS NOT NULL
 )
