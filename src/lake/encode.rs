@@ -32,7 +32,7 @@ use super::order::order;
 use super::reach::Reach;
 use crate::event::Stream;
 use crate::table::{
-    BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
+    BLOOM_COLUMNS, NAME_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
 };
 use constant::Constant;
 pub use statistics::Statistics;
@@ -115,9 +115,11 @@ fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
     let constants: Vec<Option<Constant<'_>>> = rows.columns().iter().map(Constant::of).collect();
     let mut properties = writer_properties(stream, &schema, rows.num_rows());
     for (index, column) in rows.columns().iter().enumerate() {
-        if constants[index].is_some() || column.null_count() == column.len() {
-            // One value takes a few bytes: compressed it would take more, and a compressor costs time to make.
-            let path = leaf_path(schema.field(index));
+        let field = schema.field(index);
+        let is_one_value = constants[index].is_some() || column.null_count() == column.len();
+        if is_one_value || is_small(field) {
+            // Compressed they take as much or little less, and a compressor costs time to make.
+            let path = leaf_path(field);
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
     }
@@ -217,6 +219,14 @@ fn writer_properties(stream: Stream, schema: &SchemaRef, rows: usize) -> WriterP
         }
     }
     properties
+}
+
+/// Says whether a column takes a few bits a row.
+fn is_small(field: &Field) -> bool {
+    match field.data_type() {
+        DataType::Boolean | DataType::Int32 => true,
+        _ => NAME_COLUMNS.contains(&field.name().as_str()),
+    }
 }
 
 /// Returns where a column's values are in the file.
