@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::output::{EngineArgs, OutputArgs};
+use super::output::{EngineArgs, OutputArgs, counted};
 use super::{Context, LogFormat, Outcome, WARNINGS};
 use crate::audit::due::{Rule, due, named};
 use crate::audit::listing::Catalog;
@@ -78,6 +78,10 @@ const RETRY: Duration = Duration::from_secs(6 * 3600);
 pub fn run(args: AuditArgs, context: Context) -> Result<Outcome> {
     super::start_logging_at(LogFormat::Text, WARNINGS);
     let settings = &context.config.audit;
+    ensure!(
+        !args.engine.is_past(),
+        "--as-of: an audit looks into the buckets as they are now, by all that is known now; leave it out"
+    );
     ensure!(
         !settings.stores.is_empty(),
         "no store is named in the configuration; add for example\n\n[audit.stores.main]\nurl = \"s3://BUCKET\"\nvendor = \"s3\""
@@ -306,9 +310,15 @@ impl Counts {
     }
 
     fn tell(&self, stores: usize) {
+        let count = |count: usize, thing| counted(count as u64, thing);
         eprintln!(
-            "{} sessions in {stores} stores: {} files found, {} promised files missing, {} sessions without any file, {} searches refused",
-            self.sessions, self.found, self.missing, self.nowhere, self.refused
+            "{} in {}: {} found, {} missing, {} without any file, {} refused",
+            count(self.sessions, "session"),
+            count(stores, "store"),
+            count(self.found, "file"),
+            count(self.missing, "promised file"),
+            count(self.nowhere, "session"),
+            count(self.refused, "look"),
         );
     }
 }
