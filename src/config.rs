@@ -6,6 +6,7 @@
 mod check;
 mod proxy;
 mod serve;
+mod vendor_number;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -230,9 +231,11 @@ pub struct Mapping {
     /// Field of the session record, one of [`Mapping::FIELDS`] -> path of the column, dots between steps,
     /// alternatives after `|`.
     pub fields: BTreeMap<String, String>,
-    /// What the customer writes for a vendor -> Agora's vendor number.
+    /// What the customer writes for a vendor -> Agora's vendor number, or the vendor's name.
+    #[serde(deserialize_with = "vendor_number::map")]
     pub vendors: BTreeMap<String, i32>,
-    /// Custom host of a URL -> Agora's vendor number (CDN and CNAME domains).
+    /// Custom host of a URL -> the same (CDN and CNAME domains).
+    #[serde(deserialize_with = "vendor_number::map")]
     pub hosts: BTreeMap<String, i32>,
 }
 
@@ -295,8 +298,9 @@ impl Default for Audit {
 pub struct AuditStore {
     /// s3://BUCKET, gs://BUCKET, az://CONTAINER, file:///DIRECTORY; with a path where all keys begin with one.
     pub url: String,
-    /// The vendor, as `vendor_name` has it; what the URL says unless it is given.
-    pub vendor: Option<String>,
+    /// Agora's vendor number, or the vendor's name; what the URL says unless it is given.
+    #[serde(deserialize_with = "vendor_number::optional")]
+    pub vendor: Option<i32>,
     /// The bucket, as rows have it; that of the URL unless it is given.
     pub bucket: Option<String>,
     /// Endpoint of a store that speaks S3: OSS, COS, OBS, MinIO.

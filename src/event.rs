@@ -66,6 +66,11 @@ impl Stream {
             Stream::Audits | Stream::UploadStatus => "",
         }
     }
+
+    /// Returns the input of this name.
+    pub fn input(text: &str) -> Result<Self, String> {
+        among(Stream::INPUTS, text)
+    }
 }
 
 impl fmt::Display for Stream {
@@ -78,14 +83,17 @@ impl FromStr for Stream {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Stream::TABLES
-            .into_iter()
-            .find(|stream| stream.stem() == text)
-            .ok_or_else(|| {
-                let known = Stream::TABLES.map(Stream::stem).join(", ");
-                format!("no stream is called `{text}`; the streams are {known}")
-            })
+        among(Stream::TABLES, text)
     }
+}
+
+/// Returns the one of these streams that is called so.
+fn among<const N: usize>(streams: [Stream; N], text: &str) -> Result<Stream, String> {
+    let found = streams.into_iter().find(|stream| stream.stem() == text);
+    found.ok_or_else(|| {
+        let known = streams.map(Stream::stem).join(", ");
+        format!("no stream is called `{text}`; the streams are {known}")
+    })
 }
 
 /// What a row of a stream's table is the trace of (design, section 4).

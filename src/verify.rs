@@ -14,7 +14,7 @@ use deltalake::DeltaTable;
 use serde::{Deserialize, Serialize};
 
 use crate::detection::library::Library;
-use crate::engine::{Engine, EngineOptions, Statement};
+use crate::engine::{Engine, EngineOptions};
 use crate::event::{Micros, Stream};
 use crate::lake::history::AsOf;
 use crate::lake::log::{Source, Stored, added_since, stored_offsets};
@@ -356,7 +356,7 @@ async fn name_holes(
         ),
     ];
     let spans = engine
-        .collect(&query(library, "verify/spans")?, &params)
+        .collect(&library.statement("verify/spans")?, &params)
         .await?;
     let (from, to) = (numbers(&spans, "from_offset"), numbers(&spans, "to_offset"));
     let (repeated, missing) = (numbers(&spans, "repeated"), numbers(&spans, "missing"));
@@ -402,7 +402,7 @@ async fn positions(
 ) -> Result<BTreeMap<Source, Found>> {
     let params = [("stream".to_string(), ScalarValue::from(stream.stem()))];
     let rows = engine
-        .collect(&query(library, "verify/positions")?, &params)
+        .collect(&library.statement("verify/positions")?, &params)
         .await?;
     let text = |name: &str| -> Result<Vec<String>> {
         let column = arrow::compute::cast(&rows[name], &arrow::datatypes::DataType::Utf8)?;
@@ -443,13 +443,6 @@ async fn positions(
         (source, found)
     });
     Ok(found.collect())
-}
-
-fn query(library: &Library, name: &str) -> Result<Statement> {
-    let query = library
-        .query(name)
-        .with_context(|| format!("the query `{name}` is missing"))?;
-    Statement::parse_one(&query.sql)
 }
 
 fn numbers(rows: &RecordBatch, name: &str) -> Vec<i64> {

@@ -2,6 +2,14 @@
 -- name        = "coverage"
 -- title       = "What each stream knows of a case, and how far it has come"
 -- description = "One row per stream: events of the case, and between which instants the stream has any events at all. What is silent proves nothing."
+--
+-- [columns]
+-- stream    = { type = "string", doc = "api_calls, webhooks, storage_events, session_records" }
+-- events    = { type = "int64", doc = "events of the case" }
+-- first_at  = { type = "timestamp", doc = "from when on the stream was watched; null where it has no events" }
+-- last_at   = { type = "timestamp", doc = "its latest trusted event" }
+-- watermark = { type = "timestamp", doc = "up to when it is complete" }
+-- says      = { type = "string", doc = "the same in a sentence" }
 -- ---
 SELECT
     streams.stream,

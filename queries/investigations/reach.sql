@@ -2,6 +2,10 @@
 -- name        = "reach"
 -- title       = "From when to when each stream tells of anything"
 -- description = "One row per stream, in words: what to say to someone who asks for what is not there."
+--
+-- [columns]
+-- stream = { type = "string", doc = "api_calls, webhooks, storage_events, session_records" }
+-- says   = { type = "string", doc = "from when to when, in words" }
 -- ---
 SELECT
     streams.stream,

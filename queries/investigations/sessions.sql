@@ -7,6 +7,21 @@
 -- from  = { type = "timestamp", doc = "first instant of the case" }
 -- until = { type = "timestamp", doc = "end of the case, exclusive" }
 -- sid   = { type = "string", doc = "a session that is shown whenever it was; null for none" }
+--
+-- [columns]
+-- sid          = { type = "string", doc = "recording session id" }
+-- uid          = { type = "string", doc = "the recorder's uid" }
+-- requested_at = { type = "timestamp", doc = "when the accepted start was sent" }
+-- ended_at     = { type = "timestamp", doc = "when it ended; null while it is open or unknown" }
+-- ended_by     = { type = "string", doc = "what says so" }
+-- asked_for    = { type = "string", doc = "storage that the accepted start asked for, for people" }
+-- believed     = { type = "string", doc = "storage that the customer's record names, and since when" }
+-- files_at     = { type = "string", doc = "where its files are, and how many" }
+-- upload       = { type = "string", doc = "uploaded, backuped, unknown; null when nothing was said" }
+-- looked_into  = { type = "string", doc = "what looks into the stores found" }
+-- told_at      = { type = "string", doc = "where the service's own upload status has it, if that was imported" }
+-- state        = { type = "string", doc = "wrong_place, wrong_bucket, present, in_backup, not_seen, unknown" }
+-- verdict      = { type = "string", doc = "what follows, in a sentence or two" }
 -- ---
 SELECT
     sessions.sid,

@@ -6,6 +6,25 @@
 -- [params]
 -- from  = { type = "timestamp", doc = "first instant of the case" }
 -- until = { type = "timestamp", doc = "end of the case, exclusive" }
+--
+-- [columns]
+-- start_id     = { type = "string", doc = "event id of the attempt's first call" }
+-- requested_at = { type = "timestamp", doc = "when it was sent" }
+-- gap_ms       = { type = "int64", doc = "milliseconds after the first start of the case" }
+-- outcome      = { type = "string", doc = "ok, already_running, conflict, indeterminate, rejected" }
+-- answer       = { type = "string", doc = "the answer and how long it took, for people" }
+-- sid          = { type = "string", doc = "session that the answer names" }
+-- uid          = { type = "string", doc = "the recorder's uid" }
+-- ticket       = { type = "string", doc = "resource id" }
+-- vendor       = { type = "string", doc = "vendor asked for" }
+-- region       = { type = "string", doc = "region asked for" }
+-- bucket       = { type = "string", doc = "bucket asked for" }
+-- endpoint     = { type = "string", doc = "endpoint asked for, S3-compatible storage only" }
+-- path         = { type = "string", doc = "path asked for" }
+-- access_key   = { type = "string", doc = "keyed hash of the access key" }
+-- caller       = { type = "string", doc = "service, version, host, region and environment that made the call" }
+-- trace        = { type = "string", doc = "its trace id" }
+-- event_ids    = { type = "strings", doc = "event ids of all its calls" }
 -- ---
 SELECT
     starts.start_id,

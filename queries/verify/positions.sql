@@ -1,5 +1,26 @@
--- What the rows of one stream's table say of every partition and imported file, to be compared with the offsets
--- in the table's log. A message covers one offset, a gap the offsets up to its end.
+-- ---
+-- name        = "positions"
+-- title       = "What the rows of a table cover"
+-- description = """
+-- One row per partition and imported file of one stream's table, to be compared with the offsets in the table's log. A message
+-- covers one offset, a gap the offsets up to its end.
+-- """
+--
+-- [params]
+-- stream = { type = "string", doc = "api_calls, webhooks, ..." }
+--
+-- [columns]
+-- topic        = { type = "string", doc = "topic; import for files" }
+-- source_id    = { type = "string", doc = "cluster@epoch; hash of the content for files" }
+-- partition    = { type = "int64", doc = "partition; null for files" }
+-- first_offset = { type = "int64", doc = "the first offset, or line, that has a row" }
+-- next_offset  = { type = "int64", doc = "the one after the last" }
+-- covered      = { type = "int64", doc = "offsets that have rows" }
+-- rows         = { type = "int64", doc = "rows" }
+-- repeated     = { type = "int64", doc = "rows that are there more than once" }
+-- torn         = { type = "int64", doc = "offsets of which some events are missing" }
+-- occurred_at  = { type = "timestamp", doc = "the latest time of an event" }
+-- ---
 WITH messages AS (
     SELECT
         topic,

@@ -4,8 +4,8 @@
 -- kept        = true
 -- description = """
 -- One row per row of the customer's database: its last version; `record_versions` has all of them. A column that a later version
--- leaves out, or empties, keeps its last value, as an update may hold only what changed; an insert and a snapshot hold the whole
--- row. Deleted rows are not here.
+-- leaves out keeps its last value, as an update may hold only what changed; one that it names as null has none any more. An
+-- insert and a snapshot hold the whole row. Deleted rows are not here.
 -- """
 --
 -- [columns]
@@ -29,7 +29,8 @@
 WITH versions AS (
     SELECT
         *,
-        coalesce(change, '') IN ('insert', 'snapshot') AS is_whole
+        coalesce(change, '') IN ('insert', 'snapshot') AS is_whole,
+        string_to_array(emptied, ',') AS nulls
     FROM record_versions
 ),
 
@@ -81,19 +82,28 @@ SELECT
 FROM (
     SELECT
         record_id,
-        last_value(app_id ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR app_id IS NOT NULL) AS app_id,
-        last_value(cname ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR cname IS NOT NULL) AS cname,
-        last_value(uid ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR uid IS NOT NULL) AS uid,
+        last_value(app_id ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR app_id IS NOT NULL OR array_contains(nulls, 'app_id')) AS app_id,
+        last_value(cname ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR cname IS NOT NULL OR array_contains(nulls, 'cname')) AS cname,
+        last_value(uid ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR uid IS NOT NULL OR array_contains(nulls, 'uid')) AS uid,
         last_value(resource_id ORDER BY changed_at, received_at, position)
-            FILTER (WHERE is_whole OR resource_id IS NOT NULL) AS resource_id,
-        last_value(sid ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR sid IS NOT NULL) AS sid,
+            FILTER (WHERE is_whole OR resource_id IS NOT NULL OR array_contains(nulls, 'resource_id')) AS resource_id,
+        last_value(sid ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR sid IS NOT NULL OR array_contains(nulls, 'sid')) AS sid,
         last_value(vendor_name ORDER BY changed_at, received_at, position)
-            FILTER (WHERE is_whole OR vendor_name IS NOT NULL) AS vendor_name,
-        last_value(bucket ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR bucket IS NOT NULL) AS bucket,
-        last_value(region ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR region IS NOT NULL) AS region,
-        last_value(prefix ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR prefix IS NOT NULL) AS prefix,
-        last_value(url ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR url IS NOT NULL) AS url,
-        last_value(status ORDER BY changed_at, received_at, position) FILTER (WHERE is_whole OR status IS NOT NULL) AS status,
+            FILTER (WHERE is_whole OR vendor_name IS NOT NULL OR array_contains(nulls, 'vendor')) AS vendor_name,
+        last_value(bucket ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR bucket IS NOT NULL OR array_contains(nulls, 'bucket')) AS bucket,
+        last_value(region ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR region IS NOT NULL OR array_contains(nulls, 'region')) AS region,
+        last_value(prefix ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR prefix IS NOT NULL OR array_contains(nulls, 'prefix')) AS prefix,
+        last_value(url ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR url IS NOT NULL OR array_contains(nulls, 'url')) AS url,
+        last_value(status ORDER BY changed_at, received_at, position)
+            FILTER (WHERE is_whole OR status IS NOT NULL OR array_contains(nulls, 'status')) AS status,
         min(version_at) AS first_at,
         max(version_at) AS last_at,
         max(CASE WHEN vendor_name IS NOT NULL THEN version_at END) AS vendor_at,

@@ -25,6 +25,7 @@
 -- prefix      = { type = "string", doc = "path believed" }
 -- url         = { type = "string", doc = "where the file is expected" }
 -- status      = { type = "string", doc = "the customer's own status" }
+-- emptied     = { type = "string", doc = "those of these fields (vendor for vendor_name) that an update says are null, separated by commas; else null" }
 -- ---
 SELECT DISTINCT
     concat(
@@ -51,5 +52,6 @@ SELECT DISTINCT
     region,
     prefix,
     url,
-    status
+    status,
+    emptied
 FROM session_records

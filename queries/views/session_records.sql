@@ -33,6 +33,7 @@
 -- url            = { type = "string", doc = "where the customer expects the file, without user info and query" }
 -- status         = { type = "string", doc = "the customer's own status" }
 -- recorded_at    = { type = "timestamp", doc = "since when the database believed this" }
+-- emptied        = { type = "string", doc = "fields that an update says are null, separated by commas; null where it says so of none" }
 -- ---
 SELECT
     topic,
@@ -63,6 +64,7 @@ SELECT
     prefix,
     url,
     status,
-    recorded_at
+    recorded_at,
+    detail AS emptied
 FROM log_session_records
 WHERE disposition = 'event'

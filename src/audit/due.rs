@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
 use super::search::{PromisedBy, Wanted};
 use super::stores::AuditStore;
-use crate::engine::{Engine, Params};
+use crate::detection::library::Library;
+use crate::engine::Engine;
 use crate::event::{MICROS_PER_DAY, Micros};
 use crate::vendor;
 
@@ -71,46 +72,18 @@ fn after(at: Micros, duration: Duration) -> Micros {
     at.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
-const COLUMNS: &str = "sid, app_id, cname, prefix, record_prefix, vendor_name, bucket, \
-    arrow_cast(ended_at, 'Int64') AS ended, arrow_cast(announced_at, 'Int64') AS announced";
-
-const LOOKS: &str = "
-SELECT
-    sid,
-    store,
-    arrow_cast(max(CASE WHEN result IN ('found', 'missing') THEN audited_at END), 'Int64') AS answered_at,
-    arrow_cast(max(CASE WHEN result IN ('denied', 'failed') THEN audited_at END), 'Int64') AS refused_at
-FROM session_audits
-WHERE store IS NOT NULL
-GROUP BY sid, store";
-
-const LACKING: &str = "
-SELECT sid
-FROM session_audits
-GROUP BY sid
-HAVING bool_and(result <> 'found') OR bool_or(result = 'missing' AND \"key\" IS NOT NULL)";
-
-const PREFIXES: &str = "
-SELECT DISTINCT app_id, cname, prefix
-FROM starts
-WHERE prefix IS NOT NULL AND cname IS NOT NULL";
-
-const PROMISES: &str = "SELECT sid, file_name, promised_by FROM session_promises";
-
 /// Returns what to look for of all sessions that ended since then and are due, the first that ended first.
 pub async fn due(
     engine: &Engine,
+    library: &Library,
     stores: &[AuditStore],
     since: Micros,
     rule: &Rule,
 ) -> Result<Vec<Wanted>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM sessions WHERE ended_at >= $since ORDER BY ended_at, sid");
-    let since = ScalarValue::TimestampMicrosecond(Some(since), Some("UTC".into()));
-    let params: Params = vec![("since".to_string(), since)];
-    let sessions = texts(&engine.run(&sql, &params).await?)?;
+    let params = [text("sid", None), instant("since", Some(since))];
+    let sessions = texts(engine, library, "sessions", &params).await?;
     let mut looks: BTreeMap<(String, String), Look> = BTreeMap::new();
-    for row in texts(&engine.run(LOOKS, &[]).await?)? {
+    for row in texts(engine, library, "looks", &[]).await? {
         let [Some(sid), Some(store), answered_at, refused_at] = row else {
             continue;
         };
@@ -120,7 +93,7 @@ pub async fn due(
         };
         looks.insert((sid, store), look);
     }
-    let lacking = texts(&engine.run(LACKING, &[]).await?)?;
+    let lacking = texts(engine, library, "lacking", &[]).await?;
     let lacking: BTreeSet<String> = lacking.into_iter().filter_map(|[sid]| sid).collect();
     let mut found = Vec::new();
     for row in sessions {
@@ -145,20 +118,22 @@ pub async fn due(
             found.push(session);
         }
     }
-    completed(engine, found).await
+    completed(engine, library, found).await
 }
 
 /// Returns what to look for of one session, now and in every store.
 pub async fn named(
     engine: &Engine,
+    library: &Library,
     stores: &[AuditStore],
     sid: &str,
     rule: &Rule,
 ) -> Result<Wanted> {
-    let sql = format!("SELECT {COLUMNS} FROM sessions WHERE sid = $sid");
-    let param = ScalarValue::Utf8(Some(sid.to_ascii_lowercase()));
-    let params: Params = vec![("sid".to_string(), param)];
-    let row = texts(&engine.run(&sql, &params).await?)?.pop();
+    let params = [
+        text("sid", Some(sid.to_ascii_lowercase())),
+        instant("since", None),
+    ];
+    let row = texts(engine, library, "sessions", &params).await?.pop();
     let Some((mut session, ended_at, _)) = row.and_then(read) else {
         bail!("no stream knows a session `{sid}`");
     };
@@ -176,7 +151,7 @@ pub async fn named(
             "the session `{sid}` had not ended, or not for audit.grace, when the listing was made"
         );
     }
-    let mut completed = completed(engine, vec![session]).await?;
+    let mut completed = completed(engine, library, vec![session]).await?;
     Ok(completed.pop().expect("one went in"))
 }
 
@@ -186,7 +161,7 @@ struct OfChannel {
     wanted: Wanted,
 }
 
-/// Reads a row of the columns above: the session, its end, and when its upload was announced.
+/// Reads a row of `audit/sessions`: the session, its end, and when its upload was announced.
 fn read(row: [Option<String>; 9]) -> Option<(OfChannel, Option<Micros>, Option<Micros>)> {
     let [
         sid,
@@ -221,24 +196,31 @@ fn read(row: [Option<String>; 9]) -> Option<(OfChannel, Option<Micros>, Option<M
 
 /// Adds the paths of all starts of a session's channel, one of which may have sent its files elsewhere, and the names of the
 /// files that it was promised.
-async fn completed(engine: &Engine, sessions: Vec<OfChannel>) -> Result<Vec<Wanted>> {
+async fn completed(
+    engine: &Engine,
+    library: &Library,
+    sessions: Vec<OfChannel>,
+) -> Result<Vec<Wanted>> {
     if sessions.is_empty() {
         return Ok(Vec::new());
     }
+    let cnames = sessions.iter().filter_map(|it| it.channel.1.as_deref());
+    let sids = sessions.iter().map(|it| it.wanted.sid.as_str());
+    let cnames = text("cnames", listed(cnames, "\n"));
+    let sids = text("sids", listed(sids, ","));
     let mut prefixes: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-    for row in texts(&engine.run(PREFIXES, &[]).await?)? {
+    for row in texts(engine, library, "prefixes", &[cnames]).await? {
         let [app_id, cname, Some(prefix)] = row else {
             continue;
         };
         prefixes.entry((app_id, cname)).or_default().insert(prefix);
     }
-    let sids: BTreeSet<String> = sessions.iter().map(|it| it.wanted.sid.clone()).collect();
     let mut promised: BTreeMap<String, BTreeMap<String, PromisedBy>> = BTreeMap::new();
-    for row in texts(&engine.run(PROMISES, &[]).await?)? {
+    for row in texts(engine, library, "promises", &[sids]).await? {
         let [Some(sid), Some(file), Some(by)] = row else {
             continue;
         };
-        if let (Some(by), true) = (PromisedBy::from_text(&by), sids.contains(&sid)) {
+        if let Some(by) = PromisedBy::from_text(&by) {
             let known = promised.entry(sid).or_default().entry(file).or_insert(by);
             *known = by.max(*known);
         }
@@ -260,20 +242,43 @@ fn micros(text: Option<String>) -> Option<Micros> {
     text?.parse().ok()
 }
 
-/// Returns rows of so many columns as texts.
-fn texts<const N: usize>(batches: &[RecordBatch]) -> Result<Vec<[Option<String>; N]>> {
-    let mut rows = Vec::new();
-    for batch in batches {
-        let columns = batch.columns().iter().map(|it| cast(it, &DataType::Utf8));
-        let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            rows.push(std::array::from_fn(|at| {
-                let column = columns[at].as_string::<i32>();
-                column.is_valid(row).then(|| column.value(row).to_string())
-            }));
-        }
-    }
-    Ok(rows)
+/// So many names can be asked for one by one; of more everything is read.
+const NAMES_MAX: usize = 200;
+
+/// Returns a few names in one text, none where they are many.
+fn listed<'n>(names: impl Iterator<Item = &'n str>, mark: &str) -> Option<String> {
+    let names: BTreeSet<&str> = names.collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    (names.len() <= NAMES_MAX).then(|| names.join(mark))
+}
+
+fn text(name: &str, value: Option<String>) -> (String, ScalarValue) {
+    (name.to_string(), ScalarValue::Utf8(value))
+}
+
+fn instant(name: &str, value: Option<Micros>) -> (String, ScalarValue) {
+    let value = ScalarValue::TimestampMicrosecond(value, Some("UTC".into()));
+    (name.to_string(), value)
+}
+
+/// Runs a query of `queries/audit/` and returns its rows, of so many columns, as texts.
+async fn texts<const N: usize>(
+    engine: &Engine,
+    library: &Library,
+    name: &str,
+    params: &[(String, ScalarValue)],
+) -> Result<Vec<[Option<String>; N]>> {
+    let statement = library.statement(&format!("audit/{name}"))?;
+    let batch = engine.collect(&statement, params).await?;
+    let columns = batch.columns().iter().map(|it| cast(it, &DataType::Utf8));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let row = |row: usize| {
+        std::array::from_fn(|at| {
+            let column = columns[at].as_string::<i32>();
+            column.is_valid(row).then(|| column.value(row).to_string())
+        })
+    };
+    Ok((0..batch.num_rows()).map(row).collect())
 }
 
 #[cfg(test)]

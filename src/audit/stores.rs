@@ -20,6 +20,7 @@ use super::pace::Pace;
 use crate::config;
 use crate::event::Micros;
 use crate::lake::plain;
+use crate::vendor;
 
 /// A store that can be looked into.
 pub struct AuditStore {
@@ -283,10 +284,8 @@ fn open(name: &str, settings: &config::AuditStore, pace: Arc<Pace>) -> Result<Au
             "url: nothing can be looked for at `{other}://`; write s3://BUCKET, gs://, az:// or file:///DIRECTORY"
         ),
     };
-    let vendor = settings.vendor.as_deref().unwrap_or(slug);
-    let vendor = crate::vendor::from_text(vendor).with_context(|| {
-        format!("vendor: no vendor is called `{vendor}`; write its name as in `vendor_name`, for example \"oss\"")
-    })?;
+    let vendor = settings.vendor.or_else(|| vendor::from_text(slug));
+    let vendor = vendor.expect("is a vendor's slug");
     let is_disk = url.scheme() == "file";
     let bucket = match (&settings.bucket, is_disk) {
         (Some(bucket), _) => bucket.clone(),

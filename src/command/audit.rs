@@ -11,14 +11,14 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::output::{EngineArgs, OutputArgs};
+use super::output::{EngineArgs, OutputArgs, counted};
 use super::{Context, LogFormat, Outcome, WARNINGS};
 use crate::audit::due::{Rule, due, named};
 use crate::audit::listing::Catalog;
-use crate::audit::{AuditStore, OF_ONE, OF_RUN, Wanted, append, look, open_stores};
+use crate::audit::{AuditStore, Wanted, append, look, open_stores};
 use crate::detection::library::Library;
 use crate::detection::window;
-use crate::engine::{Engine, Params, Statement};
+use crate::engine::{Engine, Params};
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::intake::Intake;
 use crate::lake::commit::Ledger;
@@ -78,6 +78,10 @@ const RETRY: Duration = Duration::from_secs(6 * 3600);
 pub fn run(args: AuditArgs, context: Context) -> Result<Outcome> {
     super::start_logging_at(LogFormat::Text, WARNINGS);
     let settings = &context.config.audit;
+    ensure!(
+        !args.engine.is_past(),
+        "--as-of: an audit looks into the buckets as they are now, by all that is known now; leave it out"
+    );
     ensure!(
         !settings.stores.is_empty(),
         "no store is named in the configuration; add for example\n\n[audit.stores.main]\nurl = \"s3://BUCKET\"\nvendor = \"s3\""
@@ -238,39 +242,40 @@ impl Audit<'_> {
             now,
         };
         if let Some(sid) = &self.args.sid {
-            let engine = self.open(None).await?;
-            let wanted = named(&engine, &self.stores, sid, &rule).await?;
+            let (engine, library) = self.open(None).await?;
+            let wanted = named(&engine, &library, &self.stores, sid, &rule).await?;
             return Ok(vec![wanted]);
         }
         let since = window::instant(&self.args.since, now).context("--since")?;
         // A session that ended since then may have begun before.
-        let engine = self.open(Some(since.saturating_sub(REACH))).await?;
-        due(&engine, &self.stores, since, &rule).await
+        let (engine, library) = self.open(Some(since.saturating_sub(REACH))).await?;
+        due(&engine, &library, &self.stores, since, &rule).await
     }
 
-    async fn open(&self, read_from: Option<Micros>) -> Result<Engine> {
+    async fn open(&self, read_from: Option<Micros>) -> Result<(Engine, Library)> {
         let nothing_kept = |_: &Library| Ok(BTreeSet::new());
-        let engine = self
+        let opened = self
             .args
             .engine
             .open_keeping(self.context, read_from, nothing_kept);
-        Ok(engine.await?.0)
+        opened.await
     }
 
     /// Prints what a run found of one session, or of many what is wrong.
     async fn show(&self, run: &str) -> Result<Outcome> {
-        let engine = self.open(None).await?;
-        let run = ScalarValue::Utf8(Some(run.to_string()));
-        let params: Params = vec![("run".to_string(), run)];
-        let wrong = engine
-            .collect(&Statement::parse_one(OF_RUN)?, &params)
-            .await?;
+        let (engine, library) = self.open(None).await?;
+        let sid = self.args.sid.as_deref().map(str::to_ascii_lowercase);
+        let params: Params = vec![
+            ("run".to_string(), ScalarValue::from(run)),
+            ("sid".to_string(), ScalarValue::Utf8(sid)),
+        ];
+        let wrong = library.statement("audit/wrong")?;
+        let wrong = engine.collect(&wrong, &params).await?;
         match &self.args.sid {
             Some(_) => {
-                let rows = engine
-                    .collect(&Statement::parse_one(OF_ONE)?, &params)
-                    .await?;
-                self.args.output.print(&rows)?;
+                let results = library.statement("audit/results")?;
+                let results = engine.collect(&results, &params).await?;
+                self.args.output.print(&results)?;
             }
             None => self.args.output.print(&wrong)?,
         }
@@ -305,9 +310,15 @@ impl Counts {
     }
 
     fn tell(&self, stores: usize) {
+        let count = |count: usize, thing| counted(count as u64, thing);
         eprintln!(
-            "{} sessions in {stores} stores: {} files found, {} promised files missing, {} sessions without any file, {} searches refused",
-            self.sessions, self.found, self.missing, self.nowhere, self.refused
+            "{} in {}: {} found, {} missing, {} without any file, {} refused",
+            count(self.sessions, "session"),
+            count(stores, "store"),
+            count(self.found, "file"),
+            count(self.missing, "promised file"),
+            count(self.nowhere, "session"),
+            count(self.refused, "look"),
         );
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+use super::output::counted;
 use super::{Context, Format, Outcome};
 use crate::decode::storage_events::message_in_base64;
 use crate::event::Stream;
@@ -34,7 +35,7 @@ pub struct Args {
 
     /// The stream: api_calls, webhooks, storage_events, session_records, or upload_status, which may be CSV. Guessed for
     /// each file if left out
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = Stream::input)]
     stream: Option<Stream>,
 
     /// How to print what is wrong
@@ -102,8 +103,10 @@ impl Tally {
     fn report(&self, left_out: u64) {
         let fine = self.lines - self.wrong;
         eprintln!(
-            "{} lines: {fine} fine ({} of them with warnings), {} wrong",
-            self.lines, self.warned, self.wrong
+            "{}: {fine} fine ({} of them with warnings), {} wrong",
+            counted(self.lines, "line"),
+            self.warned,
+            self.wrong
         );
         if left_out > 0 {
             eprintln!("{left_out} errors and warnings were not printed; --max-errors 0 prints all");

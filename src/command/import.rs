@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::counted;
 use super::{Context, Outcome};
 use crate::event::Stream;
 use crate::intake::{Intake, Message};
@@ -26,7 +27,7 @@ use crate::table::rows::{Origin, Rows};
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// api_calls, webhooks, storage_events, session_records or upload_status
-    #[arg(long)]
+    #[arg(long, value_parser = Stream::input)]
     stream: Stream,
 
     /// Files or glob patterns
@@ -87,11 +88,11 @@ impl Importer<'_> {
         batch.ranges = BTreeMap::from([(app_id, range)]);
         match self.ledger.commit(&batch).await {
             Ok(version) => eprintln!(
-                "{}: {} lines, {} events, {} dead letters, {} skipped; version {version} of {stream}",
+                "{}: {}, {}, {}, {} skipped; version {version} of {stream}",
                 path.display(),
-                counts.lines,
-                counts.events,
-                counts.dead,
+                counted(counts.lines.unsigned_abs(), "line"),
+                counted(counts.events, "event"),
+                counted(counts.dead, "dead letter"),
                 counts.skipped
             ),
             Err(CommitError::Fenced(_)) => {

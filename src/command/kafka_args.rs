@@ -16,6 +16,13 @@ pub(super) struct KafkaArgs {
     )]
     brokers: Option<String>,
 
+    #[command(flatten)]
+    properties: PropertyArgs,
+}
+
+/// How to talk to the brokers, wherever they are.
+#[derive(Debug, Args)]
+pub(super) struct PropertyArgs {
     /// Any librdkafka property, as in `-X security.protocol=SASL_SSL`
     #[arg(short = 'X', long = "property", value_name = "NAME=VALUE")]
     properties: Vec<String>,
@@ -27,6 +34,13 @@ impl KafkaArgs {
         if let Some(brokers) = self.brokers {
             kafka.brokers = brokers;
         }
+        self.properties.apply(kafka)
+    }
+}
+
+impl PropertyArgs {
+    /// Puts what was given in the place of what the configuration says.
+    pub(super) fn apply(&self, kafka: &mut Kafka) -> Result<()> {
         for property in &self.properties {
             let (name, value) = property
                 .split_once('=')

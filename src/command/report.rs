@@ -120,8 +120,18 @@ pub async fn run(args: ReportArgs, context: &Context) -> Result<Outcome> {
 
 async fn make(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Report> {
     let Some(span) = span(args, context, asked).await? else {
+        let (when, hint) = match (&args.since, &args.until) {
+            (None, None) => (
+                "",
+                "`tapetrail consume` and `tapetrail import` bring events, --lake names another lake",
+            ),
+            _ => (
+                " between --since and --until",
+                "without these two the report is about all events that there are",
+            ),
+        };
         bail!(
-            "the lake `{}` has no events there: nothing to report\nhint: `tapetrail consume` and `tapetrail import` bring events, --lake names another lake",
+            "the lake `{}` has no events{when}: nothing to report\nhint: {hint}",
             context.lake
         );
     };

@@ -8,7 +8,8 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use chrono::DateTime;
 use clap::Args;
 
-use super::output::{LibraryArgs, OutputArgs};
+use super::kafka_args::PropertyArgs;
+use super::output::{LibraryArgs, OutputArgs, counted};
 use super::{Context, Outcome};
 use crate::event::Stream;
 use crate::lake::log::Source;
@@ -33,6 +34,9 @@ pub struct VerifyArgs {
     brokers: Option<String>,
 
     #[command(flatten)]
+    properties: PropertyArgs,
+
+    #[command(flatten)]
     output: OutputArgs,
 
     #[command(flatten)]
@@ -48,6 +52,7 @@ pub async fn run(args: VerifyArgs, context: &Context) -> Result<Outcome> {
     if let Some(brokers) = &args.brokers {
         let mut config = context.config.clone();
         config.kafka.brokers.clone_from(brokers);
+        args.properties.apply(&mut config.kafka)?;
         let (partitions, config) = (report.partitions.clone(), config);
         let against = tokio::task::spawn_blocking(move || {
             against_broker(&Broker::connect(&config)?, &partitions)
@@ -231,14 +236,19 @@ fn tell(report: &Report) {
     let through = through.map_or("no event".to_string(), |at| {
         at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
     });
+    let covered = match report.partitions.len() {
+        1 => "1 partition or file".to_string(),
+        several => format!("{several} partitions and files"),
+    };
+    let count = |count: i64, thing| counted(count.unsigned_abs(), thing);
+    let (rows, looked_at) = (count(rows, "row"), count(looked_at, "offset"));
     match report.problems.len() {
         0 => eprintln!(
-            "whole: {} partitions and files, {rows} rows, nothing lost, nothing repeated; verified through {through} ({looked_at} offsets looked at in this run)",
-            report.partitions.len()
+            "whole: {covered}, {rows}, nothing lost, nothing repeated; verified through {through} ({looked_at} looked at in this run)"
         ),
         problems => eprintln!(
-            "BROKEN: {problems} problems in {} partitions and files, {rows} rows",
-            report.partitions.len()
+            "BROKEN: {} in {covered}, {rows}",
+            counted(problems as u64, "problem")
         ),
     }
 }

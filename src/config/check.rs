@@ -7,7 +7,6 @@ use bytesize::ByteSize;
 
 use super::{Audit, Config, Maintain, Mapping};
 use crate::event::Stream;
-use crate::vendor;
 
 impl Config {
     /// Refuses values that cannot work, each with the key and the cure.
@@ -148,19 +147,6 @@ fn check_mapping(mapping: &Mapping, key: &str) -> Result<()> {
             bail!(
                 "{key}.fields.{field}: names no column; write a path such as \"storage.vendor\", or leave the field out"
             );
-        }
-    }
-    for (map, numbers) in [("vendors", &mapping.vendors), ("hosts", &mapping.hosts)] {
-        for (written, number) in numbers {
-            if vendor::slug(*number).is_none() {
-                let known: Vec<String> = (vendor::vendors().iter())
-                    .filter_map(|vendor| Some(format!("{} ({})", vendor.id, vendor.slug?)))
-                    .collect();
-                bail!(
-                    "{key}.{map}.{written}: no vendor has the number {number}; the numbers are {}",
-                    known.join(", ")
-                );
-            }
         }
     }
     Ok(())

@@ -35,7 +35,8 @@ pub struct Proxy {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AllowedStorage {
-    /// Agora's vendor number.
+    /// Agora's vendor number, or the vendor's name.
+    #[serde(with = "super::vendor_number")]
     pub vendor: i32,
     pub bucket: String,
     pub region: Option<i32>,

@@ -24,6 +24,13 @@ macro_rules! queries {
 
 /// The files of `queries/`; a test compares the list with the directory.
 const EMBEDDED: &[(&str, &str)] = queries![
+    "audit/lacking.sql",
+    "audit/looks.sql",
+    "audit/prefixes.sql",
+    "audit/promises.sql",
+    "audit/results.sql",
+    "audit/sessions.sql",
+    "audit/wrong.sql",
     "detections/acquire_start_disagreement.sql",
     "detections/backup_detour.sql",
     "detections/backup_never_returned.sql",
@@ -320,6 +327,13 @@ impl Library {
     /// Returns a query by `folder/stem`.
     pub fn query(&self, name: &str) -> Option<&Query> {
         self.queries.get(name)
+    }
+
+    /// Returns the statement of a query by `folder/stem`, for a command that needs it.
+    pub fn statement(&self, name: &str) -> Result<Statement> {
+        let query = self.query(name);
+        let query = query.with_context(|| format!("the query `{name}` is missing"))?;
+        Statement::parse_one(&query.sql).with_context(|| query.path.clone())
     }
 
     /// Returns the detections in order of name.

@@ -1,4 +1,4 @@
-//! The lake: one Delta table per stream. The only room that names `deltalake`.
+//! The lake: one Delta table per stream. Of the other rooms only `verify` and `maintain`, which read its log, name `deltalake`.
 //!
 //! [`store`] finds a lake's store: [`disk`], whose writes are made durable, or [`remote`], an object store, whose errors
 //! [`plain`] makes readable. [`encode`] makes Parquet files of rows in the order that `order` finds, [`reach`] notes beside

@@ -89,7 +89,7 @@ pub(super) fn open(mut url: Url) -> Result<(Arc<dyn ObjectStore>, Url)> {
 }
 
 /// Names the variables that a store is described by.
-fn variables(scheme: &str) -> &'static str {
+pub(super) fn variables(scheme: &str) -> &'static str {
     match scheme {
         "gs" => "GOOGLE_APPLICATION_CREDENTIALS",
         "az" | "abfs" | "abfss" => "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY",

@@ -125,6 +125,28 @@ impl Location {
             .with_context(|| format!("cannot sync the directory `{directory}` of the lake"))
     }
 
+    /// Returns the lake as people write it, in quotes.
+    pub(super) fn named(&self) -> String {
+        let path = self.disk_path("").ok().flatten();
+        path.map_or(format!("`{}`", self.url), |path| {
+            format!("`{}`", path.display())
+        })
+    }
+
+    /// Says what to look at when the store does not let us read.
+    pub(super) fn out_of_reach(&self) -> String {
+        let lake = self.named();
+        match remote::is_remote(&self.url) {
+            true => format!(
+                "the lake {lake} is out of reach; endpoint and credentials come from the environment ({})",
+                remote::variables(self.url.scheme())
+            ),
+            false => format!(
+                "the lake {lake} cannot be read; it must be a directory that this process may enter"
+            ),
+        }
+    }
+
     /// Returns what the store calls a name of the lake.
     pub(super) fn path(&self, name: &str) -> Result<Path> {
         Ok(Path::from_url_path(self.url.join(name)?.path())?)

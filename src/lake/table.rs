@@ -52,7 +52,8 @@ impl Lake {
     /// Opens a stream's table at its newest version, or none when there is no such table yet.
     pub async fn open(&self, stream: Stream) -> Result<Option<DeltaTable>> {
         let mut table = self.handle(stream)?;
-        if !table.verify_deltatable_existence().await? {
+        let is_there = table.verify_deltatable_existence().await;
+        if !is_there.with_context(|| self.location.out_of_reach())? {
             return Ok(None);
         }
         let (store, log) = (
@@ -106,7 +107,10 @@ impl Lake {
                 if let Some(table) = self.open(stream).await? {
                     return Ok(table);
                 }
-                return Err(error).with_context(|| format!("cannot create the table {stream}"));
+                return Err(error).with_context(|| {
+                    let lake = self.location.named();
+                    format!("cannot create the table {stream} in the lake {lake}, where this process must be able to write")
+                });
             }
         }
         let table = self.open(stream).await?;

@@ -35,7 +35,7 @@ columns! {
         payload: Text,
         /// why a message is a dead letter, skipped or a gap: a code
         reason: Text,
-        /// the same in a sentence
+        /// the same in a sentence (in session_records, events keep here the fields that an update says are null)
         detail: Text,
         /// for dead letters: the scrubbed bytes
         raw: Text,

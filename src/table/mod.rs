@@ -98,12 +98,3 @@ pub fn schema(stream: Stream) -> SchemaRef {
     });
     Arc::new(Schema::new(fields))
 }
-
-/// Returns the stream's own columns as the SQL views list them after the common ones.
-pub fn event_column_names(stream: Stream) -> Vec<String> {
-    let common = common::CommonColumns::fields().len();
-    schema(stream).fields()[common..]
-        .iter()
-        .map(|field| field.name().clone())
-        .collect()
-}

@@ -56,7 +56,11 @@ pub enum EventRow<'a> {
         key: Cow<'a, str>,
         row: StorageEventRow<'a>,
     },
-    SessionRecord(SessionRecordRow<'a>),
+    SessionRecord {
+        row: SessionRecordRow<'a>,
+        /// Fields that the change says are null, by name, separated by commas; goes into the common column `detail`.
+        emptied: Cow<'a, str>,
+    },
     Audit {
         /// The key of the object that was found or looked for; empty where there is none.
         key: Cow<'a, str>,
@@ -183,6 +187,11 @@ impl Rows {
         {
             common.key = Some(Cow::Borrowed(key));
         }
+        if let EventRow::SessionRecord { emptied, .. } = &event.row
+            && !emptied.is_empty()
+        {
+            common.detail = Some(Cow::Borrowed(emptied));
+        }
         self.bytes += event.payload.len();
         let at = self.rows;
         self.push_common(&common);
@@ -192,7 +201,7 @@ impl Rows {
             (EventColumns::StorageEvents(columns), EventRow::StorageEvent { row, .. }) => {
                 columns.push(at, row)
             }
-            (EventColumns::SessionRecords(columns), EventRow::SessionRecord(row)) => {
+            (EventColumns::SessionRecords(columns), EventRow::SessionRecord { row, .. }) => {
                 columns.push(at, row)
             }
             (EventColumns::Audits(columns), EventRow::Audit { row, .. }) => columns.push(at, row),

@@ -267,7 +267,7 @@ fn every_store_is_looked_into_and_what_is_there_decides() {
     fs::remove_file(at.join("oss/calls/2025").join(slice(0, 2))).expect("is there");
     let (_, why, _) = run(at, &["audit", "--sid", &sid(0)]);
     assert!(
-        why.contains("1 sessions in 3 stores: 3 files found"),
+        why.contains("1 session in 3 stores: 3 files found"),
         "{why}"
     );
     let now = format!(
@@ -289,7 +289,7 @@ fn a_store_that_cannot_be_looked_into_is_refused_with_its_name() {
         ("[audit.stores.a]\nurl = \"\"", "audit.stores.a.url"),
         (
             "[audit.stores.a]\nurl = \"s3://b\"\nvendor = \"nobody\"",
-            "audit.stores.a: vendor",
+            "audit.stores.a.vendor: `nobody` is no vendor",
         ),
         (
             "[audit.stores.a]\nurl = \"file:///\"",
@@ -555,7 +555,7 @@ fn whoever_follows_looks_for_sessions_as_they_end() {
     )
     .expect("written");
     run(at, &["import", "--stream", "webhooks", "more.ndjson"]);
-    while !said().contains("1 sessions in 2 stores") && process.try_wait().unwrap().is_none() {
+    while !said().contains("1 session in 2 stores") && process.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
     assert_eq!(end(&mut process, "-TERM"), Some(0), "{}", said());

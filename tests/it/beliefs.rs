@@ -91,6 +91,28 @@ fn a_snapshot_says_all_of_a_row_and_an_update_may_say_some_of_it() {
 }
 
 #[test]
+fn an_update_that_says_null_takes_a_value_back_and_one_that_says_nothing_does_not() {
+    let insert = change(
+        "c",
+        0,
+        Value::Null,
+        row(Some(SID), 2, Some("a"), "2026-11-22T10:00:00Z"),
+    );
+    let after = |after: Value| believed(&[insert.clone(), change("u", 5, Value::Null, after)]);
+    let mut whole = row(Some(SID), 2, None, "2026-11-22T10:00:05Z");
+    assert_eq!(after(whole.clone()), format!("7,{SID},oss,,uploaded"));
+    whole["vendor"] = Value::Null;
+    whole["status"] = json!(" ");
+    assert_eq!(after(whole.clone()), format!("7,{SID},,,"));
+    // Left out, or not sent by the connector because it did not change: as it was.
+    whole["status"] = json!("__debezium_unavailable_value");
+    let columns = whole.as_object_mut().expect("is an object");
+    columns.remove("vendor");
+    columns.remove("bucket");
+    assert_eq!(after(whole), format!("7,{SID},oss,a,uploaded"));
+}
+
+#[test]
 fn updates_of_what_changed_add_up() {
     let event = |operation: &str, number: i64| {
         json!({"operationType": operation, "ns": {"db": "app", "coll": "recordings"}, "documentKey": {"_id": 7},
@@ -104,6 +126,10 @@ fn updates_of_what_changed_add_up() {
         json!({"updatedFields": {"vendor": 1, "status": "uploaded"}, "removedFields": []});
     let both = [insert, update];
     assert_eq!(believed(&both), format!("7,{SID},s3,a,uploaded"));
-    let all = [&both[..], &[event("delete", 3)]].concat();
+    let mut removal = event("update", 3);
+    removal["updateDescription"] = json!({"updatedFields": {}, "removedFields": ["bucket"]});
+    let three = [&both[..], &[removal]].concat();
+    assert_eq!(believed(&three), format!("7,{SID},s3,,uploaded"));
+    let all = [&three[..], &[event("delete", 4)]].concat();
     assert_eq!(believed(&all), "");
 }

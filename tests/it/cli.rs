@@ -76,7 +76,7 @@ fn the_same_file_adds_nothing_whatever_it_is_called_and_however_it_is_packed() {
     assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
     assert_eq!(
         stderr(&first).trim(),
-        "a.ndjson: 14 lines, 14 events, 1 dead letters, 1 skipped; version 1 of webhooks"
+        "a.ndjson: 14 lines, 14 events, 1 dead letter, 1 skipped; version 1 of webhooks"
     );
     let before = count(directory.path());
     assert_eq!(before, "n\n16");
@@ -147,7 +147,9 @@ fn a_wrong_setting_gets_one_sentence_with_its_name_and_the_cure() {
         "[[session_records.mappings]]\nfields = { cname = \"\" }",
         "[[session_records.mappings]]\nfield = { cname = \"channel\" }",
         "[[session_records.mappings]]\n[[session_records.mappings]]\nvendors = { aliyun = 12 }",
-        "[[session_records.mappings]]\nvendors = { aliyun = \"oss\" }",
+        "[[session_records.mappings]]\nvendors = { aliyun = \"ali\" }",
+        "[[session_records.mappings]]\nhosts = { \"cdn.acme.example\" = true }",
+        "[proxy.storage]\nabc = [{ vendor = 99, bucket = \"b\" }]",
         "[detect.params.missing_upload]\ndead_line = \"24h\"",
         "[detect.params.missing_uploads]\ndeadline = \"24h\"",
         "[detect.params.missing_upload]\nmissing_after = 24",

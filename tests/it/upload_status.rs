@@ -50,7 +50,7 @@ fn upload_status_comes_as_csv_and_as_json() {
     let (_, why, code) = run(at, &[&import[..], &["status.csv"]].concat());
     assert_eq!(code, Some(0), "{why}");
     assert!(
-        why.contains("3 lines, 1 events, 1 dead letters, 1 skipped"),
+        why.contains("3 lines, 1 event, 1 dead letter, 1 skipped"),
         "{why}"
     );
     let sql = |sql: &str| run(at, &["sql", "--format", "csv", "-c", sql]).0;

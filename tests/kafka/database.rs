@@ -72,6 +72,8 @@ WHERE id % 3 = $ % 3;
 -- An application that forgets to say when.
 UPDATE recordings SET vendor = 'fallback', details = '{\"by\": \"hand\"}' WHERE id % 7 = $;
 UPDATE recordings SET status = 'failed' WHERE id = 1;
+-- What was believed and is no more.
+UPDATE recordings SET sid = NULL, vendor = NULL, recording_url = NULL, bucket = NULL WHERE id = 20 + $;
 DELETE FROM recordings WHERE id % 10 = 5 + $ AND status <> 'uploaded';
 UPDATE recordings SET id = id + 500000 WHERE id = $ * 1000 + 2;
 -- A key that comes back as another recording.

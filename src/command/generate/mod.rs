@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, ValueEnum};
 
+use super::kafka_args::PropertyArgs;
 use super::output::{EngineArgs, OutputArgs, program_name, quoted};
 use super::progress::Progress;
 use super::{Context, Outcome};
@@ -104,6 +105,9 @@ pub struct GenerateArgs {
     #[arg(long, help_heading = "Where to", conflicts_with = "brokers")]
     kafka: bool,
 
+    #[command(flatten, next_help_heading = "Where to")]
+    properties: PropertyArgs,
+
     /// Messages a second that are sent to Kafka at most
     #[arg(long, value_name = "N", help_heading = "Where to", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
@@ -117,10 +121,10 @@ pub struct GenerateArgs {
     #[arg(long, help_heading = "Scoring", requires = "score")]
     mistakes: bool,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Scoring")]
     printed: OutputArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Scoring")]
     engine: EngineArgs,
 }
 
@@ -167,6 +171,7 @@ pub fn run(args: GenerateArgs, mut context: Context) -> Result<Outcome> {
         if let Some(brokers) = args.brokers {
             context.config.kafka.brokers = brokers;
         }
+        args.properties.apply(&mut context.config.kafka)?;
         let topics = Topics::connect(&context, args.rate)?;
         if settings.start < context.clock.now() - RETENTION {
             eprintln!(

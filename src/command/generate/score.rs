@@ -28,6 +28,12 @@ pub(super) async fn run(
     let only = judged(&truth, &engine.library()?)?;
     let kept = |library: &Library| library.kept_views(&only);
     let (engine, library) = engine.open_keeping(context, None, kept).await?;
+    let mut versions = engine.table_versions().split(',');
+    ensure!(
+        versions.any(|version| !version.ends_with("=none")),
+        "the lake `{}` is empty: there is nothing to compare with the truth\nhint: `generate` prints how to import the fleet; --lake names another lake",
+        context.lake
+    );
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &[])?,
         only,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::change::Row;
-use super::mapping::{Column, FIELD_COUNT, Field, is_known};
+use super::mapping::{Column, FIELD_COUNT, Field, is_empty, is_known};
 
 /// Lower case without `_` and `-`, so that `recording_sid`, `recordingSid` and `RecordingSid` are one name.
 /// Names of one field stand in order of preference: what says "recording" before what may be about a user.
@@ -118,6 +118,22 @@ pub(super) fn find(row: &Row) -> [Option<Column<'_>>; FIELD_COUNT] {
             value: Cow::Borrowed(value),
         })
     })
+}
+
+/// Says whether the columns that are usually called so for a field are there and empty.
+pub(super) fn is_emptied(row: &Row, field: Field) -> bool {
+    let (_, names) = COLUMNS[field as usize];
+    // A `session_id` is mostly the customer's own, and nobody knows whose an empty one is.
+    let is_name = |name: &[u8]| {
+        let mut known = names.iter().filter(|known| **known != SESSION_ID);
+        known.any(|known| known.as_bytes() == name)
+    };
+    let mut found = row.iter().filter(|(column, _)| {
+        let mut buffer = [0; NAME_LEN_MAX];
+        plain_name(column, &mut buffer).is_some_and(is_name)
+    });
+    let first = found.next();
+    first.is_some_and(|(_, value)| is_empty(value)) && found.all(|(_, value)| is_empty(value))
 }
 
 /// Writes the name without case, `_` and `-` into `buffer`; none where it is too long to be one of ours.

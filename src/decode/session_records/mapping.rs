@@ -87,6 +87,20 @@ impl<'r> Fields<'r> {
         self.values[field as usize].as_ref()
     }
 
+    /// Says whether the columns of a field are there and empty: null, or a text of blanks. What is not there, or was not
+    /// sent by the connector, may be anything.
+    pub fn is_emptied(&self, field: Field, change: &Change) -> bool {
+        let Some(paths) = self.paths() else {
+            return default_columns::is_emptied(&change.row, field);
+        };
+        let Some(paths) = paths.get(Mapping::FIELDS[field as usize]) else {
+            return false;
+        };
+        let found = alternatives(paths).filter_map(|path| look_into(&change.row, path));
+        let found: Vec<bool> = found.map(|value| is_empty(&value)).collect();
+        !found.is_empty() && found.into_iter().all(|is_empty| is_empty)
+    }
+
     /// The configured mapping, if it says where the fields are.
     pub fn paths(&self) -> Option<&'r BTreeMap<String, String>> {
         let fields = &self.mapping?.fields;
@@ -130,6 +144,15 @@ pub(super) fn is_known(value: &Value) -> bool {
         // A prefix can be a list of path elements.
         Value::Array(items) => items.iter().any(|item| item.is_string()),
         Value::Null | Value::Object(_) => false,
+    }
+}
+
+/// Says whether a value tells that there is none.
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        _ => false,
     }
 }
 

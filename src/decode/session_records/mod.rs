@@ -187,6 +187,7 @@ fn emit_change(
     let fields = Fields::choose(change, context.mappings)?;
     let row_key = row_key::read(context.key, change);
     let row = record::row(change, &fields, row_key.as_deref());
+    let emptied = record::emptied(change, &fields, &row);
     let occurred_at = change
         .committed_at
         .or(row.recorded_at)
@@ -195,7 +196,10 @@ fn emit_change(
         event_id: Cow::Owned(change.event_id(row_key.as_deref())),
         occurred_at,
         payload: Cow::Borrowed(payload),
-        row: EventRow::SessionRecord(row),
+        row: EventRow::SessionRecord {
+            row,
+            emptied: Cow::Owned(emptied),
+        },
     }));
     Ok(())
 }

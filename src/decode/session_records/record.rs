@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::change::Change;
+use super::change::{Change, ChangeKind};
 use super::location;
 use super::mapping::{Field, Fields};
+use crate::config::Mapping;
 use crate::decode::scalar::{integer, whole};
 use crate::decode::{object_key, time};
 use crate::event::Micros;
@@ -52,6 +53,35 @@ pub(super) fn row<'c>(
         status: text(Field::Status),
         recorded_at: fields.value(Field::RecordedAt).and_then(instant),
     }
+}
+
+/// Names the fields of which an update says that they are null or empty, separated by commas. What it leaves out is as it
+/// was before, which the value alone does not tell apart; an insert and a snapshot leave nothing out.
+pub(super) fn emptied(change: &Change, fields: &Fields<'_>, row: &SessionRecordRow<'_>) -> String {
+    if change.kind != ChangeKind::Update {
+        return String::new();
+    }
+    let is_null = [
+        (Field::AppId, row.app_id.is_none()),
+        (Field::Cname, row.cname.is_none()),
+        (Field::Uid, row.uid.is_none()),
+        (Field::ResourceId, row.resource_id.is_none()),
+        (Field::Sid, row.sid.is_none()),
+        (Field::Vendor, row.vendor.is_none()),
+        (Field::Bucket, row.bucket.is_none()),
+        (Field::Region, row.region.is_none()),
+        (Field::Prefix, row.prefix.is_none()),
+        (Field::Url, row.url.is_none()),
+        (Field::Status, row.status.is_none()),
+    ];
+    let emptied = is_null.into_iter().filter(|(field, is_null)| {
+        // A vendor or a path that no column says can be in the URL.
+        *is_null && fields.is_emptied(*field, change)
+    });
+    let names: Vec<_> = emptied
+        .map(|(field, _)| Mapping::FIELDS[field as usize])
+        .collect();
+    names.join(",")
 }
 
 /// Returns a scalar as text without spaces around it, whole numbers without a fraction; none where it is empty.

@@ -48,7 +48,7 @@ fn given(text: &str, key: Option<&str>, mappings: &[Mapping]) -> Result<Vec<Give
     let mut emit = |decoded: Decoded<'_>| {
         all.push(match decoded {
             Decoded::Event(event) => {
-                let EventRow::SessionRecord(row) = event.row else {
+                let EventRow::SessionRecord { row, .. } = event.row else {
                     panic!("a row of another stream");
                 };
                 Given::Event {
@@ -73,6 +73,24 @@ fn given(text: &str, key: Option<&str>, mappings: &[Mapping]) -> Result<Vec<Give
             Err(reject.code)
         }
     }
+}
+
+/// Returns the fields that a message says are null.
+fn emptied(text: &str, mappings: &[Mapping]) -> String {
+    let mut emptied = String::new();
+    let context = DecodeContext {
+        mappings,
+        ..DecodeContext::default()
+    };
+    let mut emit = |decoded: Decoded<'_>| {
+        if let Decoded::Event(event) = decoded
+            && let EventRow::SessionRecord { emptied: names, .. } = event.row
+        {
+            emptied = names.into_owned();
+        }
+    };
+    crate::decode::decode(Stream::SessionRecords, text, &context, &mut emit).expect("is an event");
+    emptied
 }
 
 type One = (String, Option<Micros>, SessionRecordRow<'static>);
@@ -397,4 +415,49 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_update_names_what_it_empties_and_no_more() {
+    let said = |row: serde_json::Value| emptied(&row.to_string(), &[]);
+    let row = json!({"cname": "room_42", "sid": "5b1de9c07a2f4e6c8d90b1a2c3d4e5f6", "uid": null, "vendor": 2, "bucket": " ",
+        "url": null});
+    assert_eq!(said(row.clone()), "uid,bucket,url");
+    // One of two names has a value; a customer's own session id says nothing of ours; a URL tells the vendor.
+    let mut other = row;
+    other["recording_uid"] = json!(7);
+    other["session_id"] = json!(null);
+    other["bucket"] = json!({"name": "acme"});
+    other["vendor"] = json!(null);
+    other["url"] = json!("https://acme-rec.s3.amazonaws.com/a.m3u8");
+    assert_eq!(said(other.clone()), "");
+    other["__op"] = json!("c");
+    other["__source_ts_ms"] = json!(1_764_000_700_000_i64);
+    other["cname"] = json!(null);
+    assert_eq!(said(other), "", "an insert leaves nothing out");
+
+    let mapping = Mapping {
+        fields: [
+            ("sid", "sid"),
+            ("bucket", "storage.bucket|old_bucket"),
+            ("status", "state"),
+        ]
+        .map(|(field, path)| (field.to_string(), path.to_string()))
+        .into(),
+        ..Mapping::default()
+    };
+    let said = |row: serde_json::Value| emptied(&row.to_string(), std::slice::from_ref(&mapping));
+    assert_eq!(
+        said(json!({"sid": "s", "storage": {"bucket": null}, "status": null})),
+        "bucket"
+    );
+    assert_eq!(
+        said(json!({"sid": "s", "storage": {}, "state": ""})),
+        "status"
+    );
+    let unavailable = "__debezium_unavailable_value";
+    assert_eq!(
+        said(json!({"sid": "s", "storage": {"bucket": null}, "old_bucket": unavailable})),
+        ""
+    );
 }

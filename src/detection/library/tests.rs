@@ -83,6 +83,43 @@ async fn every_query_that_comes_with_the_program_is_right() {
 }
 
 #[tokio::test]
+async fn every_header_names_what_its_query_takes_and_gives() {
+    let library = Library::embedded().expect("loads");
+    let engine = engine(&library).await;
+    let mut wrong = Vec::new();
+    for folder in ["audit/", "investigations/", "verify/", "views/"] {
+        for (name, query) in in_folder(&library.queries, folder) {
+            let Some(header) = &query.header else {
+                wrong.push(format!("{}: no header", query.path));
+                continue;
+            };
+            let statement = Statement::parse_one(&query.sql).expect("parses");
+            if let Err(error) = check_params(header, &statement, None) {
+                wrong.push(format!("{}: {error:#}", query.path));
+                continue;
+            }
+            let params = header.params.iter();
+            let params: Params = params
+                .map(|(name, param)| (name.clone(), param.kind.null()))
+                .collect();
+            let schema = engine.output_schema(&statement, &params).await;
+            let schema = schema.expect("plans");
+            let columns = header.columns.iter();
+            let columns = columns
+                .map(|(name, column)| (name.clone(), column.kind))
+                .collect();
+            if header.name != name {
+                wrong.push(format!("{}: is called `{}`", query.path, header.name));
+            }
+            if let Err(error) = findings::check_columns(&schema, &columns) {
+                wrong.push(format!("{}: {error:#}", query.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
 async fn a_right_detection_passes() {
     let library = library(DETECTION);
     library
