@@ -129,7 +129,10 @@ fn authority(authority: &str, start: usize, is_cut: bool) -> Option<(Range<usize
     if is_user || is_cut && host < authority.len() {
         return Some((start..start + authority.len(), REDACTED));
     }
-    (host > 0).then_some((start..start + host, ""))
+    // Without a host, the path would be taken for one the next time.
+    let is_hostless = host == authority.len();
+    let left = if is_hostless { REDACTED } else { "" };
+    (host > 0).then_some((start..start + host, left))
 }
 
 fn hidden_query(bytes: &[u8], range: Range<usize>) -> Option<(Range<usize>, &'static str)> {

@@ -93,3 +93,15 @@ proptest! {
         prop_assert_eq!(redactor.bytes(once.as_bytes()), once, "bytes {:?}", text);
     }
 }
+
+#[test]
+fn a_url_that_is_left_without_a_host_is_not_taken_for_another_the_next_time() {
+    let redactor = redactor();
+    for url in ["https://@/]", "https://user:pass@/path", "https://user@"] {
+        let once = redactor.bytes(url.as_bytes());
+        assert!(!once.contains(":pass"), "{once}");
+        assert_eq!(redactor.bytes(once.as_bytes()), once, "{url}");
+        let once = redactor.text(url).into_owned();
+        assert_eq!(redactor.text(&once), once, "{url}");
+    }
+}
