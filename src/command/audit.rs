@@ -18,7 +18,7 @@ use crate::audit::listing::Catalog;
 use crate::audit::{AuditStore, OF_ONE, OF_RUN, Wanted, append, look, open_stores};
 use crate::detection::library::Library;
 use crate::detection::window;
-use crate::engine::{Engine, Params, Statement};
+use crate::engine::{Engine, Kept, Params, Statement};
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::intake::Intake;
 use crate::lake::commit::Ledger;
@@ -249,7 +249,7 @@ impl Audit<'_> {
     }
 
     async fn open(&self, read_from: Option<Micros>) -> Result<Engine> {
-        let nothing_kept = |_: &Library| Ok(BTreeSet::new());
+        let nothing_kept = |_: &Library| Ok(Kept::default());
         let engine = self
             .args
             .engine

@@ -1,6 +1,7 @@
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
+use super::keeping::slice_bounds;
 use super::*;
 use crate::config::Durability;
 use crate::event::SkipReason;
@@ -8,6 +9,7 @@ use crate::lake::commit::{Batch, Ledger};
 use crate::lake::encode::encode;
 use crate::lake::store::Location;
 use crate::lake::table::provider;
+use crate::table;
 use crate::table::rows::{Event, EventRow, Origin, Rows};
 use crate::table::webhooks::WebhookRow;
 
@@ -48,7 +50,7 @@ fn webhooks(days: i64) -> Vec<(Stream, Vec<RecordBatch>)> {
 fn view(name: &str, sql: &str) -> View {
     View {
         name: name.to_string(),
-        sql: sql.to_string(),
+        sql: sql.into(),
         sliced_by: None,
     }
 }
@@ -267,7 +269,10 @@ async fn a_kept_view_gives_what_it_would_give_anyway() {
             view("webhooks", "SELECT sid FROM log_webhooks"),
             view("sids", "SELECT DISTINCT sid FROM webhooks"),
         ],
-        kept: kept.iter().map(ToString::to_string).collect(),
+        kept: Kept {
+            views: kept.iter().map(ToString::to_string).collect(),
+            ..Kept::default()
+        },
         ..EngineOptions::default()
     };
     for kept in [&[][..], &["webhooks"], &["webhooks", "sids"]] {
@@ -292,7 +297,7 @@ async fn slices_hold_every_row_once() {
                 sliced_by: Some("id".to_string()),
                 ..view("ids", sql)
             }],
-            kept: BTreeSet::from(["ids".to_string()]),
+            kept: Kept::views(["ids"]),
             ..EngineOptions::default()
         };
         let engine = Engine::memory(webhooks(40), options).await;

@@ -28,6 +28,7 @@ pub(super) async fn run(
     let only = judged(&truth, &engine.library()?)?;
     let kept = |library: &Library| library.kept_views(&only);
     let (engine, library) = engine.open_keeping(context, None, kept).await?;
+    let engine = Arc::new(engine);
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &[])?,
         only,
