@@ -1,31 +1,6 @@
--- What the rows of one stream's table say of every partition and imported file, to be compared with the offsets
--- in the table's log. A message covers one offset, a gap the offsets up to its end.
-WITH messages AS (
-    SELECT
-        topic,
-        source_id,
-        "partition",
-        from_offset,
-        max(to_offset) - from_offset AS span,
-        count(*)                     AS rows,
-        count(DISTINCT record_index) AS indexes,
-        max(record_index) + 1        AS index_end,
-        max(occurred_at)             AS occurred_at
-    FROM positions
-    WHERE stream = $stream
-    GROUP BY topic, source_id, "partition", from_offset
-)
-SELECT
-    topic,
-    source_id,
-    CAST("partition" AS BIGINT)                                          AS "partition",
-    min(from_offset)                                                     AS first_offset,
-    max(from_offset + span)                                              AS next_offset,
-    CAST(sum(span) AS BIGINT)                                            AS covered,
-    CAST(sum(rows) AS BIGINT)                                            AS rows,
-    CAST(sum(rows - indexes) AS BIGINT)                                  AS repeated,
-    CAST(sum(CASE WHEN index_end > indexes THEN 1 ELSE 0 END) AS BIGINT) AS torn,
-    max(occurred_at)                                                     AS occurred_at
-FROM messages
-GROUP BY topic, source_id, "partition"
-ORDER BY topic, source_id, "partition"
+-- The offsets that each row of one stream's table covers, and the place of its event in the message: counted by `verify`
+-- for every partition and imported file, and compared with the offsets in the table's log. A message covers one offset, a
+-- gap the offsets up to its end.
+SELECT topic, source_id, "partition", from_offset, to_offset, record_index, occurred_at
+FROM positions
+WHERE stream = $stream
