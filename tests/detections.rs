@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use arrow::json::ArrayWriter;
@@ -117,7 +118,7 @@ async fn find_in(
         only: vec![name.to_string()],
         ..RunOptions::default()
     };
-    run(&engine, library, &options).await
+    run(&Arc::new(engine), library, &options).await
 }
 
 /// Returns the lines of the files; empty lines and those that start with `//` are for people.

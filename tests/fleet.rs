@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::record_batch::RecordBatch;
@@ -107,7 +108,7 @@ async fn planted_faults_are_found_and_nothing_else_is() {
             only: JUDGED.iter().map(ToString::to_string).collect(),
             ..RunOptions::default()
         };
-        let findings = run(&engine, &library, &options)
+        let findings = run(&Arc::new(engine), &library, &options)
             .await
             .expect("detections run");
         let found = Found::from_rows(&findings.rows);

@@ -269,7 +269,7 @@ async fn texts<const N: usize>(
     params: &[(String, ScalarValue)],
 ) -> Result<Vec<[Option<String>; N]>> {
     let statement = library.statement(&format!("audit/{name}"))?;
-    let batch = engine.collect(&statement, params).await?;
+    let batch = engine.collect(statement, params).await?;
     let columns = batch.columns().iter().map(|it| cast(it, &DataType::Utf8));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let row = |row: usize| {

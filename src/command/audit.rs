@@ -18,7 +18,7 @@ use crate::audit::listing::Catalog;
 use crate::audit::{AuditStore, Wanted, append, look, open_stores};
 use crate::detection::library::Library;
 use crate::detection::window;
-use crate::engine::{Engine, Params};
+use crate::engine::{Engine, Kept, Params};
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::intake::Intake;
 use crate::lake::commit::Ledger;
@@ -253,7 +253,7 @@ impl Audit<'_> {
     }
 
     async fn open(&self, read_from: Option<Micros>) -> Result<(Engine, Library)> {
-        let nothing_kept = |_: &Library| Ok(BTreeSet::new());
+        let nothing_kept = |_: &Library| Ok(Kept::default());
         let opened = self
             .args
             .engine
@@ -270,11 +270,11 @@ impl Audit<'_> {
             ("sid".to_string(), ScalarValue::Utf8(sid)),
         ];
         let wrong = library.statement("audit/wrong")?;
-        let wrong = engine.collect(&wrong, &params).await?;
+        let wrong = engine.collect(wrong, &params).await?;
         match &self.args.sid {
             Some(_) => {
                 let results = library.statement("audit/results")?;
-                let results = engine.collect(&results, &params).await?;
+                let results = engine.collect(results, &params).await?;
                 self.args.output.print(&results)?;
             }
             None => self.args.output.print(&wrong)?,

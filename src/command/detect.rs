@@ -1,5 +1,7 @@
 //! `tapetrail detect`: findings as rows on stdout, a summary on stderr.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -70,6 +72,7 @@ pub async fn run(args: DetectArgs, context: &Context) -> Result<Outcome> {
         .engine
         .open_keeping(context, window.read_from(), kept)
         .await?;
+    let engine = Arc::new(engine);
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &args.params)?,
         only: args.only,

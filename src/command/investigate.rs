@@ -7,7 +7,7 @@ mod layout;
 mod print;
 mod subject;
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use super::output::EngineArgs;
 use super::{Context, Outcome};
 use crate::detection::window::{self, Window};
+use crate::engine::Kept;
 use crate::render::{Output, terminal_width};
 pub use case::Case;
 
@@ -97,12 +98,13 @@ pub async fn run(mut args: InvestigateArgs, context: &Context) -> Result<Outcome
     let days = Window::parse(since, until, context.clock.now())?;
     args.engine.read_until = days.until;
     // `watermarks` reads it more than once.
-    let kept = BTreeSet::from(["partition_hours".to_string()]);
+    let kept = Kept::views(["partition_hours"]);
     let (engine, library) = args
         .engine
         .open_keeping(context, days.since, |_| Ok(kept))
         .await?;
     let overrides = library.overrides(&context.config.detect.params, &[])?;
+    let engine = Arc::new(engine);
     let mut case = Case::open(&engine, &library, overrides, &args.question, at).await?;
     case.is_past = args.engine.is_past();
     print(&case, args.format)?;

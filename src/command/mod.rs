@@ -208,12 +208,14 @@ impl Cli {
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
 /// Has the memory of a large array go back to the system with it. The GNU C library would keep more and more of it, for
-/// larger and larger arrays, which over a large lake was a sixth of all; over a small one it is quicker.
+/// larger and larger arrays, which over a large lake was a sixth of all; over a small one it is quicker. What is free at
+/// the end of a heap stays instead, within bounds: it is wanted again at once.
 fn give_back_large_arrays() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: sets a number of the allocator; no other thread runs yet.
+    // SAFETY: sets numbers of the allocator; no other thread runs yet.
     unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 256 * 1024);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1024 * 1024);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 64 * 1024 * 1024);
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the commands that read the lake share: how rows are printed, and how the lake is opened for SQL.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -9,14 +8,16 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
 use clap::Args;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::SendableRecordBatchStream;
+use deltalake::DeltaTable;
 use futures::StreamExt;
 
 use super::{Context, Format};
 use crate::detection::window;
 use crate::detection::{self, library::Library};
-use crate::engine::{self, Engine, EngineOptions, Stepwise};
-use crate::event::Micros;
+use crate::engine::{self, Engine, EngineOptions, Kept, Stepwise};
+use crate::event::{Micros, Stream};
 use crate::lake::history::{AsOf, versions};
 use crate::lake::reach;
 use crate::lake::table::providers;
@@ -130,38 +131,41 @@ impl EngineArgs {
         context: &Context,
         read_from: Option<Micros>,
     ) -> Result<(Engine, Library)> {
-        let nothing = |_: &Library| Ok(BTreeSet::new());
-        self.open_as(context, read_from, nothing, Stepwise::Never)
-            .await
+        let opened = self.open_tables(context).await?;
+        let engine = opened
+            .engine(self, read_from, Kept::default(), Stepwise::Never)
+            .await?;
+        Ok((engine, opened.library))
     }
 
-    /// The same, for a run of queries: the views that `kept` names are computed once for all of them.
+    /// The same, for a run of queries: what `kept` says is computed once for all of them.
     pub async fn open_keeping(
         &self,
         context: &Context,
         read_from: Option<Micros>,
-        kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
+        kept: impl FnOnce(&Library) -> Result<Kept>,
     ) -> Result<(Engine, Library)> {
-        self.open_as(context, read_from, kept, Stepwise::LittleData)
-            .await
+        let opened = self.open_tables(context).await?;
+        let kept = kept(&opened.library)?;
+        let engine = opened.engine_keeping(self, read_from, kept).await?;
+        Ok((engine, opened.library))
     }
 
-    async fn open_as(
-        &self,
-        context: &Context,
-        read_from: Option<Micros>,
-        kept: impl FnOnce(&Library) -> Result<BTreeSet<String>>,
-        stepwise: Stepwise,
-    ) -> Result<(Engine, Library)> {
+    /// Reads the queries, and opens the tables at the state that is asked for.
+    pub async fn open_tables(&self, context: &Context) -> Result<Opened> {
         // Which step takes how long; what is asked for says all else itself.
         if context.verbose > 0 {
             super::start_logging(super::LogFormat::Text, context.verbose);
         }
-        let library = self.library()?;
-        let kept = kept(&library)?;
-        let tables = (context.lake()?)
-            .tables(&self.as_of(context.clock.now())?)
-            .await?;
+        let queries = self.queries.clone();
+        let library = SpawnedTask::spawn_blocking(move || queries.library());
+        let lake = context.lake()?;
+        let as_of = self.as_of(context.clock.now())?;
+        let tables = lake.tables(&as_of).await;
+        // What is wrong with the queries comes first: nothing of the lake mends it.
+        let library =
+            (library.join_unwind().await).context("reading the queries was stopped")??;
+        let tables = tables?;
         if tables.is_empty() && !self.is_open {
             let then = self.as_of.as_ref().map_or("yet", |_| "at that time");
             eprintln!(
@@ -169,24 +173,51 @@ impl EngineArgs {
                 context.lake
             );
         }
+        Ok(Opened { library, tables })
+    }
+}
+
+/// The queries, and the tables at one state of the lake.
+pub struct Opened {
+    pub library: Library,
+    tables: Vec<(Stream, DeltaTable)>,
+}
+
+impl Opened {
+    /// Opens a session for a run of queries; `read_from` leaves earlier days out.
+    pub async fn engine_keeping(
+        &self,
+        args: &EngineArgs,
+        read_from: Option<Micros>,
+        kept: Kept,
+    ) -> Result<Engine> {
+        (self.engine(args, read_from, kept, Stepwise::LittleData)).await
+    }
+
+    async fn engine(
+        &self,
+        args: &EngineArgs,
+        read_from: Option<Micros>,
+        kept: Kept,
+        stepwise: Stepwise,
+    ) -> Result<Engine> {
         let mut options = EngineOptions {
-            memory: self.memory_limit,
+            memory: args.memory_limit,
             read_from,
-            read_until: self.read_until,
-            views: library.views(),
+            read_until: args.read_until,
+            views: self.library.views(),
             kept,
-            table_versions: versions(&tables),
+            table_versions: versions(&self.tables),
             stepwise,
             ..EngineOptions::default()
         };
         // A statement by itself hardly ever asks; a run of many always does.
         if stepwise != Stepwise::Never
-            && let Some(reaches) = reach::of_tables(&tables, |day| options.reads(day))?
+            && let Some(reaches) = reach::of_tables(&self.tables, |day| options.reads(day))?
         {
-            options.given = detection::reach::given(&library, &reaches).await?;
+            options.given = detection::reach::given(&self.library, &reaches).await?;
         }
-        let tables = providers(&tables).await?;
-        Ok((Engine::new(tables, options).await?, library))
+        Engine::new(providers(&self.tables).await?, options).await
     }
 }
 

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use clap::{Args, ValueEnum};
+use datafusion::common::runtime::SpawnedTask;
 
 use super::output::EngineArgs;
 use super::{Context, Outcome};
@@ -119,7 +121,12 @@ pub async fn run(args: ReportArgs, context: &Context) -> Result<Outcome> {
 }
 
 async fn make(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Report> {
-    let Some(span) = span(args, context, asked).await? else {
+    eprintln!("reading the lake");
+    let opened = args.engine.open_tables(context).await?;
+    let library = &opened.library;
+    let kept = library.kept_views_of_report()?;
+    let mut engine = (opened.engine_keeping(&args.engine, asked.since, kept.clone())).await?;
+    let Some(span) = span(&engine, library).await? else {
         let (when, hint) = match (&args.since, &args.until) {
             (None, None) => (
                 "",
@@ -140,55 +147,51 @@ async fn make(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Repo
         since: asked.since.map(|_| window.previous_since),
         until: Some(window.until),
     };
-    eprintln!("reading the lake");
-    let kept = |library: &Library| library.kept_views(&[]);
-    let (mut engine, library) = args
-        .engine
-        .open_keeping(context, detected.read_from(), kept)
-        .await?;
-    // Before anything else is in memory.
-    eprintln!("verifying the lake");
+    if detected.read_from() != asked.since {
+        engine = (opened.engine_keeping(&args.engine, detected.read_from(), kept)).await?;
+    }
     let as_of = match args.engine.is_past() {
         true => (args.engine.again(&engine)).as_of(context.clock.now())?,
         false => AsOf::Newest,
     };
-    let verified = verify::look(&context.lake()?, &library, &as_of).await?;
-    eprintln!("running {} detections", library.detections().len());
+    eprintln!(
+        "verifying, and running {} detections",
+        library.detections().len()
+    );
+    let (lake, queries) = (context.lake()?, library.clone());
+    let verified = SpawnedTask::spawn(async move { verify::look(&lake, &queries, &as_of).await });
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &args.params)?,
         only: Vec::new(),
         window: detected,
     };
-    let findings = detections::run(&engine, &library, &options).await?;
+    let engine = Arc::new(engine);
+    let findings = detections::run(&engine, library, &options).await?;
+    let verified = verified
+        .join_unwind()
+        .await
+        .context("verifying was stopped")??;
     eprintln!("gathering the report");
     let given = Given {
         findings: &findings,
         verified: &verified,
     };
-    given.register(&mut engine, &library)?;
-    gather(&engine, &library, window).await
+    given.register(&engine, library)?;
+    gather(&engine, library, window).await
 }
 
 /// Returns from when to when there are events, none where there are none.
-async fn span(args: &ReportArgs, context: &Context, asked: Asked) -> Result<Option<Span>> {
-    let kept = |library: &Library| library.kept_views(&[]);
-    let (engine, library) = (args.engine)
-        .open_keeping(context, asked.since, kept)
-        .await?;
-    let at = |engine: Engine| async move {
-        let query = library
-            .query("reports/span")
-            .context("there is no query `reports/span`")?;
-        let rows = engine.run(&query.sql, &[]).await?;
-        let value = |column: &str| -> Option<Micros> {
-            let batch = rows.iter().find(|batch| batch.num_rows() > 0)?;
-            let column = batch.column_by_name(column)?;
-            let column = column.as_primitive_opt::<TimestampMicrosecondType>()?;
-            column.iter().next().flatten()
-        };
-        anyhow::Ok(value("first_at").zip(value("last_at")))
+async fn span(engine: &Engine, library: &Library) -> Result<Option<Span>> {
+    let query = library
+        .query("reports/span")
+        .context("there is no query `reports/span`")?;
+    let rows = engine.collect(query.sql.statement()?, &[]).await?;
+    let value = |column: &str| -> Option<Micros> {
+        let column = rows.column_by_name(column)?;
+        let column = column.as_primitive_opt::<TimestampMicrosecondType>()?;
+        column.iter().next().flatten()
     };
-    let found = at(engine).await?;
+    let found = value("first_at").zip(value("last_at"));
     Ok(found.map(|(first_at, last_at)| Span { first_at, last_at }))
 }
 

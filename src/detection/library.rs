@@ -3,6 +3,7 @@
 //! Every detection is checked before any data is read: a header that lies is worse than none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::findings;
 use super::front_matter::{self, Category, ColumnType, Header, ParamType, Severity};
 use super::investigation::Investigation;
 use super::report_query::ReportQuery;
-use crate::engine::{Engine, Params, Statement, View};
+use crate::engine::{Engine, Kept, Params, Sql, Statement, View};
 
 macro_rules! queries {
     ($($path:literal,)*) => {
@@ -167,7 +168,7 @@ pub struct Query {
     pub name: String,
     /// Where it is from, for messages.
     pub path: String,
-    pub sql: String,
+    pub sql: Sql,
     pub header: Option<Header>,
 }
 
@@ -223,26 +224,42 @@ impl Library {
             let query = Query {
                 name: name.clone(),
                 path,
-                sql,
+                sql: sql.as_str().into(),
                 header,
             };
             queries.insert(name, query);
         }
-        let detections = in_folder(&queries, "detections/")
-            .map(|(name, query)| {
-                let not_judged = queries.get(&format!("not_judged/{name}"));
-                Detection::check(name, query, not_judged).with_context(|| query.path.clone())
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let reports = || {
+            in_folder(&queries, "reports/")
+                .map(|(name, query)| {
+                    ReportQuery::check(name, query).with_context(|| query.path.clone())
+                })
+                .collect::<Result<Vec<_>>>()
+        };
+        let detections = in_folder(&queries, "detections/").map(|(name, query)| {
+            let not_judged = queries.get(&format!("not_judged/{name}"));
+            Detection::check(name, query, not_judged).with_context(|| query.path.clone())
+        });
+        // Parsing them is what makes a command slow to begin: two threads share it.
+        let (detections, reports) = std::thread::scope(|scope| {
+            let reports = scope.spawn(|| {
+                let views = in_folder(&queries, "views/");
+                // What is wrong with one is said by whoever needs it.
+                views.for_each(|(_, query)| drop(query.sql.statement()));
+                reports()
+            });
+            let detections = detections.collect::<Result<Vec<_>>>();
+            let reports = reports.join();
+            (
+                detections,
+                reports.unwrap_or_else(|panic| resume_unwind(panic)),
+            )
+        });
+        let (detections, reports) = (detections?, reports?);
         for (name, query) in in_folder(&queries, "not_judged/") {
             let known = detections.iter().any(|detection| detection.name == name);
             ensure!(known, "{}: there is no detection `{name}`", query.path);
         }
-        let reports = in_folder(&queries, "reports/")
-            .map(|(name, query)| {
-                ReportQuery::check(name, query).with_context(|| query.path.clone())
-            })
-            .collect::<Result<Vec<_>>>()?;
         let investigations = in_folder(&queries, "investigations/")
             .filter_map(|(name, query)| Some((name, query, query.header.as_ref()?)))
             .filter(|(_, _, header)| header.status.is_some())
@@ -276,7 +293,7 @@ impl Library {
         for name in queries {
             let query =
                 (self.query(name)).with_context(|| format!("there is no query `{name}`"))?;
-            reached.extend(reached_from(&needs, &Statement::parse_one(&query.sql)?)?);
+            reached.extend(reached_from(&needs, query.sql.relations()?));
         }
         let mut views = self.views();
         views.retain(|view| reached.contains(view.name.as_str()));
@@ -286,21 +303,46 @@ impl Library {
     /// Returns what each view reads itself.
     fn view_needs(&self) -> Result<ViewNeeds<'_>> {
         in_folder(&self.queries, "views/")
-            .map(|(name, query)| Ok((name, Statement::parse_one(&query.sql)?.relations()?)))
+            .map(|(name, query)| Ok((name, query.sql.relations()?)))
             .collect()
     }
 
-    /// Returns the views that a run of these detections (all where none is named) computes once: those that say so
-    /// of themselves and that more than one of its queries reads.
-    pub fn kept_views(&self, only: &[String]) -> Result<BTreeSet<String>> {
-        let views = self.view_needs()?;
-        let mut readers: BTreeMap<&str, usize> = BTreeMap::new();
+    /// Returns what a run of these detections (all where none is named) shares: the views that say so of themselves and
+    /// that more than one of its queries reads.
+    pub fn kept_views(&self, only: &[String]) -> Result<Kept> {
+        let mut readers = Vec::new();
         for detection in self.select(only)? {
-            let statements = [Some(&detection.statement), detection.not_judged.as_ref()];
-            for statement in statements.into_iter().flatten() {
-                for view in reached_from(&views, statement)? {
-                    *readers.entry(view).or_default() += 1;
-                }
+            readers.extend([Some(&detection.statement), detection.not_judged.as_ref()]);
+        }
+        self.kept_for(readers.into_iter().flatten().cloned().collect())
+    }
+
+    /// Returns what the queries of a report share, and all detections with them.
+    pub fn kept_views_of_report(&self) -> Result<Kept> {
+        let Kept { mut readers, .. } = self.kept_views(&[])?;
+        let (kept, read) = (self.reports.iter()).partition::<Vec<_>, _>(|query| query.header.kept);
+        readers.extend(read.into_iter().map(|query| query.statement.clone()));
+        // Each is computed once, by whoever is the first to read it.
+        let computed = kept.iter().map(|query| query.statement.clone());
+        let shared = self.kept_for(readers.iter().cloned().chain(computed).collect())?;
+        let added = kept.into_iter().map(|query| View {
+            name: query.name.clone(),
+            sql: query.sql.clone(),
+            sliced_by: None,
+        });
+        Ok(Kept {
+            added: added.collect(),
+            readers,
+            ..shared
+        })
+    }
+
+    fn kept_for(&self, readers: Vec<Statement>) -> Result<Kept> {
+        let views = self.view_needs()?;
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for statement in &readers {
+            for view in reached_from(&views, &statement.relations()?) {
+                *counts.entry(view).or_default() += 1;
             }
         }
         let is_kept = |view: &str| {
@@ -308,11 +350,13 @@ impl Library {
             let header = query.and_then(|query| query.header.as_ref());
             header.is_some_and(|header| header.kept)
         };
-        Ok(readers
-            .into_iter()
-            .filter(|(view, readers)| *readers > 1 && is_kept(view))
-            .map(|(view, _)| view.to_string())
-            .collect())
+        let shared = counts.into_iter();
+        let shared = shared.filter(|(view, readers)| *readers > 1 && is_kept(view));
+        Ok(Kept {
+            views: shared.map(|(view, _)| view.to_string()).collect(),
+            readers,
+            ..Kept::default()
+        })
     }
 
     /// Says whether a query, by `folder/stem`, is the one that comes with the program.
@@ -321,7 +365,7 @@ impl Library {
         let ours = EMBEDDED.iter().find(|(known, _)| *known == path);
         let query = self.queries.get(name);
         ours.zip(query)
-            .is_some_and(|((_, sql), query)| *sql == query.sql)
+            .is_some_and(|((_, sql), query)| **sql == *query.sql)
     }
 
     /// Returns a query by `folder/stem`.
@@ -330,10 +374,10 @@ impl Library {
     }
 
     /// Returns the statement of a query by `folder/stem`, for a command that needs it.
-    pub fn statement(&self, name: &str) -> Result<Statement> {
+    pub fn statement(&self, name: &str) -> Result<&Statement> {
         let query = self.query(name);
         let query = query.with_context(|| format!("the query `{name}` is missing"))?;
-        Statement::parse_one(&query.sql).with_context(|| query.path.clone())
+        query.sql.statement()
     }
 
     /// Returns the detections in order of name.
@@ -687,21 +731,21 @@ fn check_identity(header: &Header) -> Result<()> {
 }
 
 /// The relations that each view reads.
-type ViewNeeds<'l> = BTreeMap<&'l str, BTreeSet<String>>;
+type ViewNeeds<'l> = BTreeMap<&'l str, &'l BTreeSet<String>>;
 
-/// Returns the views that a statement reads, and those that these build on.
-fn reached_from<'l>(views: &ViewNeeds<'l>, statement: &Statement) -> Result<BTreeSet<&'l str>> {
+/// Returns the views among relations, and those that these build on.
+fn reached_from<'l>(views: &ViewNeeds<'l>, relations: &BTreeSet<String>) -> BTreeSet<&'l str> {
     let mut reached = BTreeSet::new();
-    let mut ahead: Vec<String> = statement.relations()?.into_iter().collect();
+    let mut ahead: Vec<&String> = relations.iter().collect();
     while let Some(relation) = ahead.pop() {
         let Some((view, needs)) = views.get_key_value(relation.as_str()) else {
             continue;
         };
         if reached.insert(*view) {
-            ahead.extend(needs.iter().cloned());
+            ahead.extend(needs.iter());
         }
     }
-    Ok(reached)
+    reached
 }
 
 /// Returns the queries of one folder by stem.

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use arrow::array::{
     ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 
 use super::library::Library;
-use crate::engine::{Engine, EngineOptions, Statement, Stepwise};
+use crate::engine::{Engine, EngineOptions, Stepwise};
 use crate::event::{Micros, Stream};
 use crate::lake::reach::{BucketReach, Reach, Sighting};
 
@@ -22,6 +22,8 @@ const STAND_IN_FOR: [&str; 6] = [
     "views/event_times",
     "views/monitored_buckets",
 ];
+
+const WATERMARKS: &str = "views/watermarks";
 
 /// Returns the rows of `monitored_buckets` and `watermarks`, for [`EngineOptions::given`]. None where a user's own queries
 /// say what an event is.
@@ -39,14 +41,14 @@ pub async fn given(
         buckets.clone(),
     ];
     let options = EngineOptions {
-        views: library.views(),
+        views: library.views_under(&[WATERMARKS])?,
         given,
         stepwise: Stepwise::Always,
         ..EngineOptions::default()
     };
     let engine = Engine::memory(Vec::new(), options).await?;
-    let all = Statement::parse_one("SELECT * FROM watermarks")?;
-    let watermarks = engine.collect(&all, &[]).await?;
+    let query = (library.query(WATERMARKS)).context("there is no view `watermarks`")?;
+    let watermarks = engine.collect(query.sql.statement()?, &[]).await?;
     Ok(vec![buckets, ("watermarks".to_string(), watermarks)])
 }
 

@@ -8,14 +8,14 @@ use datafusion::common::ScalarValue;
 use super::findings;
 use super::front_matter::{self, ColumnType, Header};
 use super::library::{Query, check_params, checked_statement};
-use crate::engine::{Engine, Params, Statement};
+use crate::engine::{Engine, Params, Sql, Statement};
 
 /// A checked query whose rows a report shows.
 #[derive(Debug, Clone)]
 pub struct ReportQuery {
     pub name: String,
     pub header: Header,
-    pub sql: String,
+    pub sql: Sql,
     pub statement: Statement,
 }
 

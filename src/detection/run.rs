@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, StringArray, UInt64Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::findings;
@@ -14,6 +15,9 @@ use super::front_matter::Severity;
 use super::library::{Detection, Library, Overrides};
 use super::window::Window;
 use crate::engine::{Engine, cores};
+
+/// Detections at a time for each core: what one of them waits for does not leave the core without work.
+const AT_A_TIME: usize = 2;
 
 /// What a run is asked for.
 #[derive(Debug, Clone, Default)]
@@ -94,33 +98,27 @@ impl Findings {
     }
 }
 
-/// Runs detections, as many at a time as there are cores. The engine must have been opened with `read_from` of the same
-/// window.
-pub async fn run(engine: &Engine, library: &Library, options: &RunOptions) -> Result<Findings> {
-    let mut started = Vec::new();
-    for detection in library.select(&options.only)? {
-        started.push(run_one(engine, detection, options));
-    }
-    let found = stream::iter(started).buffered(cores());
-    gather(found.try_collect().await?)
-}
-
-/// The same over so little data that planning takes most of the time: the cores share that, too.
-pub async fn run_side_by_side(
+/// Runs detections, several at a time: one may wait, or be planned, while the cores work for others. The engine must have
+/// been opened with `read_from` of the same window.
+pub async fn run(
     engine: &Arc<Engine>,
     library: &Library,
     options: &RunOptions,
 ) -> Result<Findings> {
-    let started = library.select(&options.only)?.into_iter().map(|detection| {
+    let mut started = Vec::new();
+    for (place, detection) in library.select(&options.only)?.into_iter().enumerate() {
         let (engine, detection) = (Arc::clone(engine), detection.clone());
         let options = options.clone();
-        async move {
-            let found = async move { run_one(&engine, &detection, &options).await };
-            tokio::spawn(found).await?
-        }
-    });
-    let found = stream::iter(started).buffered(cores());
-    gather(found.try_collect().await?)
+        let found = async move { run_one(&engine, &detection, &options).await };
+        started.push(async move {
+            let found = SpawnedTask::spawn(found).join_unwind().await;
+            anyhow::Ok((place, found.context("the detection was stopped")??))
+        });
+    }
+    let found = stream::iter(started).buffer_unordered(AT_A_TIME * cores());
+    let mut found: Vec<_> = found.try_collect().await?;
+    found.sort_unstable_by_key(|(place, _)| *place);
+    gather(found.into_iter().map(|(_, found)| found).collect())
 }
 
 fn gather(found: Vec<Found>) -> Result<Findings> {

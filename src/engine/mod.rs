@@ -5,13 +5,17 @@
 //! This room knows nothing of what the queries mean.
 
 mod error;
+mod keeping;
+mod nulls;
+mod repeated;
+mod session;
+mod sql;
 mod statement;
 mod stepwise;
 mod views;
 mod yielding;
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -21,33 +25,32 @@ use arrow::record_batch::RecordBatch;
 use bytesize::ByteSize;
 use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
-use datafusion::catalog::view::ViewTable;
 use datafusion::common::ScalarValue;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::datasource::MemTable;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, ident, lit};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::common::spawn_buffered;
-use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::future::{BoxFuture, try_join_all};
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
 use tokio::sync::Semaphore;
 
 pub use error::readable;
 use error::readable_among;
+pub use keeping::Kept;
+use keeping::ReadersLeft;
+use session::{days_between, empty_table, memory_table, session};
+pub use sql::Sql;
 pub use statement::Statement;
 pub use views::View;
 use views::Views;
-use yielding::Yielding;
 
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::lake::history::{AsOf, versions};
-use crate::lake::table::{Lake, providers, stored_schema};
-use crate::table;
+use crate::lake::table::{Lake, providers};
 
 /// Named values for the `$name` placeholders of a statement.
 pub type Params = Vec<(String, ScalarValue)>;
@@ -67,9 +70,8 @@ pub struct EngineOptions {
     /// Rows that stand in for the views of these names: what a session over a part of the lake has to know of
     /// the whole.
     pub given: Vec<(String, RecordBatch)>,
-    /// Views whose rows are computed once, when first used, and stay in memory: for a run of many queries that build
-    /// on them.
-    pub kept: BTreeSet<String>,
+    /// What is computed once, for a run of many statements that build on it.
+    pub kept: Kept,
     /// The versions of the tables, for whoever cites what was read.
     pub table_versions: String,
     /// Whether to compute all views so, and the queries of a `WITH`.
@@ -107,7 +109,7 @@ impl Default for EngineOptions {
             read_until: None,
             views: Vec::new(),
             given: Vec::new(),
-            kept: BTreeSet::new(),
+            kept: Kept::default(),
             table_versions: String::new(),
             stepwise: Stepwise::Never,
         }
@@ -123,9 +125,6 @@ const BATCHES_AHEAD: usize = 2;
 /// Rows of a batch, as DataFusion has them by default.
 const BATCH_ROWS: usize = 8192;
 
-/// Consumers of memory that an out-of-memory error names.
-const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
-
 /// A session over one state of the lake. Cheap to share; holds no locks on the lake.
 pub struct Engine {
     session: SessionContext,
@@ -135,6 +134,7 @@ pub struct Engine {
     /// Views are registered when a statement first needs them.
     views: Views,
     kept: BTreeSet<String>,
+    readers_left: ReadersLeft,
     /// Relations whose rows come later, with their columns.
     promised: Vec<(String, SchemaRef)>,
     is_stepwise: bool,
@@ -158,13 +158,18 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<Engine> {
         let session = session(&options)?;
-        let mut views = Views::new(options.views)?;
+        let mut all = options.views;
+        let mut kept = options.kept.views;
+        kept.extend(options.kept.added.iter().map(|view| view.name.clone()));
+        all.extend(options.kept.added);
+        let views = Views::new(all)?;
         let mut engine = Engine {
             table_versions: options.table_versions,
             session,
             view_names: views.names(),
             views: Views::default(),
-            kept: options.kept,
+            kept,
+            readers_left: ReadersLeft::default(),
             promised: Vec::new(),
             is_stepwise: false,
             is_sharing: options.stepwise != Stepwise::Never,
@@ -179,29 +184,26 @@ impl Engine {
             let days = (options.read_from, options.read_until);
             engine.register_log(stream, provider, days)?;
         }
-        for (name, rows) in options.given {
-            let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
-            engine
-                .session
-                .register_table(name.as_str(), Arc::new(table))?;
-            views.note(name);
-        }
         engine.views = views;
+        for (name, rows) in options.given {
+            engine.stand_in(name, rows)?;
+        }
         engine.is_stepwise = match options.stepwise {
             Stepwise::Never => false,
             Stepwise::LittleData => {
                 let rows = engine.rows().await?;
                 engine.slices = usize::try_from(rows / ROWS_OF_SLICE)?.next_power_of_two();
-                if let Ok(n) = std::env::var("TT_SLICES") {
-                    engine.slices = n.parse()?;
-                }
                 rows <= stepwise::ROWS_MAX
             }
             Stepwise::Always => true,
         };
-        if engine.is_stepwise {
-            engine.session =
-                SessionContext::new_with_state(stepwise::state(engine.session.state()));
+        match engine.is_stepwise {
+            // So little is not worth giving up.
+            true => {
+                engine.session =
+                    SessionContext::new_with_state(stepwise::state(engine.session.state()))
+            }
+            false => engine.count_readers(&options.kept.readers)?,
         }
         Ok(engine)
     }
@@ -255,12 +257,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes these queries views of the session, whose rows are computed once, when first used.
-    pub fn keep(&mut self, queries: Vec<View>) -> Result<()> {
-        let added = Views::new(queries)?;
-        self.kept.extend(added.names());
-        self.view_names.extend(added.names());
-        self.views.append(added);
+    /// Makes rows stand in for a view of this name.
+    pub fn stand_in(&mut self, name: String, rows: RecordBatch) -> Result<()> {
+        self.give(&name, rows)?;
+        self.kept.remove(&name);
+        self.views.note(name);
         Ok(())
     }
 
@@ -310,6 +311,7 @@ impl Engine {
         self.register_views(statement).await?;
         let plan = self.plan_sharing(statement, params).await?;
         let (schema, batches) = self.rows_of(plan).await?;
+        self.finish(&statement.relations()?)?;
         Ok(arrow::compute::concat_batches(&schema, &batches)?)
     }
 
@@ -419,21 +421,29 @@ impl Engine {
     }
 
     async fn start(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        let frame = self
-            .session
-            .execute_logical_plan(plan)
-            .await
-            .map_err(readable)?;
-        frame.execute_stream().await.map_err(readable)
+        Ok(self.start_plan(plan).await?.1)
+    }
+
+    async fn start_plan(
+        &self,
+        plan: LogicalPlan,
+    ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream)> {
+        let frame = (self.session.execute_logical_plan(plan).await).map_err(readable)?;
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.map_err(readable)?;
+        let stream = execute_stream(Arc::clone(&plan), task).map_err(readable)?;
+        Ok((plan, stream))
     }
 
     /// Runs a plan to its end as a task of its own, once a core is free for it.
     async fn rows_of(&self, plan: LogicalPlan) -> Result<(SchemaRef, Vec<RecordBatch>)> {
         let _core = self.cores.acquire().await?;
-        let stream = self.start(plan).await?;
+        let (plan, stream) = self.start_plan(plan).await?;
         let schema = stream.schema();
         let rows = SpawnedTask::spawn(stream.try_collect()).join_unwind().await;
         let rows = rows.context("the query was stopped")?.map_err(readable)?;
+        let shown = DisplayableExecutionPlan::with_metrics(plan.as_ref());
+        tracing::trace!("{}", shown.indent(true));
         Ok((schema, rows))
     }
 
@@ -460,116 +470,6 @@ impl Engine {
         }
         Ok(rows)
     }
-
-    /// Registers the views that a statement builds on; all where it is no query, or asks what tables there are.
-    async fn register_views(&self, statement: &Statement) -> Result<()> {
-        let known = |name: &String| {
-            self.view_names.contains(name)
-                || Stream::TABLES.map(log_name).contains(name)
-                || self.promised.iter().any(|(promised, _)| promised == name)
-        };
-        let relations = statement.relations()?;
-        let relations = match statement.is_query() && relations.iter().all(known) {
-            true => relations,
-            false => self.view_names.iter().cloned().collect(),
-        };
-        self.register(relations).await
-    }
-
-    /// Registers the views among relations, each after those that it reads; those that do not read each other may be
-    /// computed at the same time.
-    fn register(&self, names: BTreeSet<String>) -> BoxFuture<'_, Result<()>> {
-        let registered = self.views.among(&names).map(|(view, registration)| async {
-            let register = || async {
-                self.register(registration.needs.clone()).await?;
-                let registered = match self.is_stepwise || self.kept.contains(&view.name) {
-                    true => self.keep_view(view).await,
-                    false => self.register_view(view).await,
-                };
-                registered.with_context(|| format!("the view `{}` cannot be used", view.name))
-            };
-            registration.done.get_or_try_init(register).await?;
-            Ok(())
-        });
-        let registered: Vec<_> = registered.collect();
-        async { try_join_all(registered).await.map(drop) }.boxed()
-    }
-
-    /// Registers the rows that a view has now, in its stead.
-    async fn keep_view(&self, view: &View) -> Result<()> {
-        let plan = self
-            .plan_sharing(&Statement::parse_one(&view.sql)?, &[])
-            .await?;
-        let slices = self.in_slices(plan, view)?.into_iter();
-        let computed: Vec<_> = stream::iter(slices.map(|plan| self.rows_of(plan)))
-            .buffered(cores())
-            .try_collect()
-            .await?;
-        let schema = computed.first().map(|(schema, _)| Arc::clone(schema));
-        let schema = schema.context("a view has at least one slice")?;
-        let rows: Vec<RecordBatch> = computed.into_iter().flat_map(|(_, rows)| rows).collect();
-        let rows = compact(&schema, rows)?;
-        tracing::debug!(
-            rows = rows.iter().map(RecordBatch::num_rows).sum::<usize>(),
-            bytes = rows
-                .iter()
-                .map(RecordBatch::get_array_memory_size)
-                .sum::<usize>(),
-            "computed the view {}",
-            view.name
-        );
-        let rows = rows.iter().flat_map(batches_of).collect();
-        self.session
-            .register_table(view.name.as_str(), stepwise::table(schema, rows)?)?;
-        Ok(())
-    }
-
-    /// Returns the plans whose rows together are those of a view.
-    fn in_slices(&self, plan: LogicalPlan, view: &View) -> Result<Vec<LogicalPlan>> {
-        let Some(column) = &view.sliced_by else {
-            return Ok(vec![plan]);
-        };
-        let bounds = slice_bounds(self.slices);
-        let from = std::iter::once(None).chain(bounds.iter().copied().map(Some));
-        let to = (bounds.iter().copied().map(Some)).chain(std::iter::once(None));
-        from.zip(to)
-            .map(|(from, to)| {
-                let from = from.map(|from| ident(column).gt_eq(lit(from.to_string())));
-                let to = to.map(|to| ident(column).lt(lit(to.to_string())));
-                let mut slice = LogicalPlanBuilder::from(plan.clone());
-                for bound in [from, to].into_iter().flatten() {
-                    slice = slice.filter(bound)?;
-                }
-                Ok(slice.build()?)
-            })
-            .collect()
-    }
-
-    async fn register_view(&self, view: &View) -> Result<()> {
-        let plan = self.plan(&Statement::parse_one(&view.sql)?, &[]).await?;
-        // Types are settled here, once, or the view's schema would not be what its plan gives.
-        let table = ViewTable::new(self.analyze(plan)?, Some(view.sql.clone()));
-        self.session
-            .register_table(view.name.as_str(), Arc::new(table))?;
-        Ok(())
-    }
-}
-
-/// Batches that are copied into one to be kept: few enough for all texts of a column to be addressed.
-const BATCHES_COMPACTED: usize = 64;
-
-/// Copies rows into memory of their size: what an aggregate gives is cut from memory that has grown by doubling.
-fn compact(schema: &SchemaRef, rows: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
-    let compacted = rows.chunks(BATCHES_COMPACTED);
-    let compacted = compacted.map(|rows| arrow::compute::concat_batches(schema, rows));
-    Ok(compacted.collect::<Result<_, _>>()?)
-}
-
-/// Cuts rows into batches of the size that queries work with.
-fn batches_of(rows: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
-    let count = rows.num_rows();
-    let firsts = (0..count).step_by(BATCH_ROWS);
-    firsts.map(move |first| rows.slice(first, BATCH_ROWS.min(count - first)))
 }
 
 /// Returns how many queries can run at a time.
@@ -591,95 +491,6 @@ fn type_name(data_type: &DataType) -> String {
         DataType::List(item) => format!("list of {}", type_name(item.data_type())),
         other => other.to_string().to_lowercase(),
     }
-}
-
-/// Returns the first digits of all slices but the first, for as many of them as the digits divide into.
-fn slice_bounds(slices: usize) -> Vec<char> {
-    let digits = "0123456789abcdef";
-    let each = digits.len() / slices.clamp(1, digits.len());
-    digits.chars().step_by(each).skip(1).collect()
-}
-
-fn session(options: &EngineOptions) -> Result<SessionContext> {
-    let mut config = SessionConfig::new().with_information_schema(true);
-    let settings = config.options_mut();
-    settings.execution.time_zone = Some("UTC".to_string());
-    settings.execution.collect_statistics = true;
-    if options.stepwise != Stepwise::Never {
-        // Of many queries several run at a time, each on one core: spreading the rows of each over all of them, to aggregate
-        // and join them there, takes half as much time again.
-        settings.execution.target_partitions = 1;
-    }
-    // Filters run while pages are decoded, cheapest first, and skip row groups by bloom filter: what makes
-    // the lookup of one session read a few pages instead of whole files.
-    settings.execution.parquet.pushdown_filters = true;
-    settings.execution.parquet.reorder_filters = true;
-    settings.execution.parquet.bloom_filter_on_read = true;
-    // Both sides of a join in partitions: a side that is collected into one starts to read at once, before the other
-    // side has told which sessions and channels matter, and then reads every file.
-    settings.optimizer.hash_join_single_partition_threshold = 0;
-    settings.optimizer.hash_join_single_partition_threshold_rows = 0;
-    // The tables' columns carry comments. A union keeps those that agree, and the planner's check then takes the
-    // lost comment of a column for another type.
-    settings.execution.skip_physical_aggregate_schema_check = true;
-    settings.sql_parser.collect_spans = true;
-    let bytes = usize::try_from(options.memory.as_u64()).unwrap_or(usize::MAX);
-    // First come, first served: a detection has hundreds of operators, and an equal share for each is too little.
-    let pool = TrackConsumersPool::new(GreedyMemoryPool::new(bytes), CONSUMERS_NAMED);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
-        .build_arc()?;
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(runtime)
-        .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(Yielding))
-        .build();
-    Ok(SessionContext::new_with_state(state))
-}
-
-fn memory_table(stream: Stream, batches: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
-    let table = MemTable::try_new(table::schema(stream), vec![batches])
-        .with_context(|| format!("the rows do not fit the table `{stream}`"))?;
-    Ok(Arc::new(table))
-}
-
-/// Returns a table without rows, its texts of the type that the other tables have: where a union has to
-/// convert some of its inputs, filters on them stop above their aggregates, and every file is opened.
-fn empty_table(
-    stream: Stream,
-    others: &[(Stream, Arc<dyn TableProvider>)],
-) -> Result<Arc<dyn TableProvider>> {
-    let is_view = |schema: SchemaRef| {
-        let mut fields = schema.fields().iter();
-        fields.any(|field| *field.data_type() == DataType::Utf8View)
-    };
-    if others.iter().all(|(_, table)| is_view(table.schema())) {
-        return memory_table(stream, Vec::new());
-    }
-    let schema = Arc::new(stored_schema(stream));
-    Ok(Arc::new(MemTable::try_new(schema, vec![Vec::new()])?))
-}
-
-/// Narrows a table to the days from one instant on, up to another. It filters the partition column alone, so that
-/// whole files drop out before anything is read.
-fn days_between(
-    name: &str,
-    provider: Arc<dyn TableProvider>,
-    from: Option<Micros>,
-    until: Option<Micros>,
-) -> Result<Arc<dyn TableProvider>> {
-    let day_of = |instant: Micros| instant.div_euclid(MICROS_PER_DAY) as i32;
-    let date = |day: i32| lit(ScalarValue::Date32(Some(day)));
-    let of_day = || col(table::PARTITION_COLUMN);
-    let from = from.map(|from| of_day().gt_eq(date(day_of(from))));
-    // The instant itself is out, and with it a day that begins then.
-    let until = until.map(|until| of_day().lt_eq(date(day_of(until.saturating_sub(1)))));
-    let mut plan = LogicalPlanBuilder::scan(name, provider_as_source(provider), None)?;
-    for bound in [from, until].into_iter().flatten() {
-        plan = plan.filter(bound.or(of_day().eq(date(0))))?;
-    }
-    Ok(Arc::new(ViewTable::new(plan.build()?, None)))
 }
 
 #[cfg(test)]

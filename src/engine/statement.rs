@@ -1,7 +1,7 @@
 //! SQL text -> statements: which tables and parameters they name, and parameters bound as typed values.
 //! Knows nothing of a session; nothing is executed here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -10,7 +10,8 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement as Parsed};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    Cte, Expr, Query, Statement as SqlStatement, Value, With, visit_expressions,
+    Cte, Expr, Ident, ObjectName, ObjectNamePart, Query, Statement as SqlStatement, TableAlias,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut, With, visit_expressions,
     visit_expressions_mut, visit_relations,
 };
 
@@ -99,63 +100,51 @@ impl Statement {
     }
 
     /// Takes apart a query that begins with `WITH`: returns a statement for each of its named queries that `chosen` takes,
-    /// in order, and the statement itself, in which `SELECT * FROM` the slot of the same number stands for each. A statement
-    /// for a named query reads those before it from their slots, too. Gives none where the names refer to themselves.
+    /// in order, and the statement itself, which reads the slot of the same number instead of each, as the statements for
+    /// the named queries after it do. Gives none where names refer to themselves, or may hide each other.
     pub(super) fn steps(&self, slots: &str, chosen: Chosen) -> Option<(Vec<Statement>, Statement)> {
-        let Parsed::Statement(parsed) = &self.parsed else {
-            return None;
-        };
-        let SqlStatement::Query(query) = parsed.as_ref() else {
-            return None;
-        };
+        let query = self.query()?;
         let with = query.with.as_ref().filter(|with| !with.recursive)?;
-        let mut steps = Vec::with_capacity(with.cte_tables.len());
-        let mut known: Vec<Cte> = Vec::with_capacity(with.cte_tables.len());
-        for named in &with.cte_tables {
-            // Names within a name may hide those before it.
-            if named.query.with.is_some() {
-                return None;
-            }
-            if chosen == Chosen::Shared && readers(query, &named.alias.name.value) < 2 {
-                known.push(named.clone());
+        if has_inner_with(query) {
+            return None;
+        }
+        let mut last = query.clone();
+        let mut ahead: VecDeque<Cte> = with.cte_tables.clone().into();
+        last.with = None;
+        let mut steps = Vec::with_capacity(ahead.len());
+        let mut left: Vec<Cte> = Vec::new();
+        while let Some(named) = ahead.pop_front() {
+            let name = &named.alias.name;
+            let is_chosen = chosen == Chosen::All || readers(query, &name.value) > 1;
+            if !is_chosen || !named.alias.columns.is_empty() {
+                left.push(named);
                 continue;
             }
-            let mut step = named.query.as_ref().clone();
-            step.with = Some(With {
-                cte_tables: known.clone(),
-                ..with.clone()
-            })
-            .filter(|with| !with.cte_tables.is_empty());
-            let sql = format!("SELECT * FROM \"{slots}{}\"", steps.len());
-            steps.push(Statement::of_query(step));
-            let stored = Statement::parse_one(&sql).ok()?.into_query()?;
-            known.push(Cte {
-                query: Box::new(stored),
-                ..named.clone()
-            });
+            let mut slot = Slot::new(name, format!("{slots}{}", steps.len()));
+            for later in &mut ahead {
+                slot.stand_in(&mut later.query);
+            }
+            slot.stand_in(&mut last);
+            steps.push(Statement::of_query(with_named(*named.query, with, &left)));
         }
-        let mut last = query.as_ref().clone();
-        last.with = Some(With {
-            cte_tables: known,
-            ..with.clone()
-        });
-        Some((steps, Statement::of_query(last)))
+        let last = Statement::of_query(with_named(last, with, &left));
+        Some((steps, last))
+    }
+
+    fn query(&self) -> Option<&Query> {
+        match &self.parsed {
+            Parsed::Statement(statement) => match statement.as_ref() {
+                SqlStatement::Query(query) => Some(query),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn of_query(query: Query) -> Statement {
         let query = SqlStatement::Query(Box::new(query));
         Statement {
             parsed: Parsed::Statement(Box::new(query)),
-        }
-    }
-
-    fn into_query(self) -> Option<Query> {
-        match self.parsed {
-            Parsed::Statement(statement) => match *statement {
-                SqlStatement::Query(query) => Some(*query),
-                _ => None,
-            },
-            _ => None,
         }
     }
 
@@ -175,13 +164,7 @@ impl Statement {
 
     /// Says whether it is a query that ends with `ORDER BY`.
     pub fn is_ordered(&self) -> bool {
-        match &self.parsed {
-            Parsed::Statement(statement) => match statement.as_ref() {
-                SqlStatement::Query(query) => query.order_by.is_some(),
-                _ => false,
-            },
-            _ => false,
-        }
+        self.query().is_some_and(|query| query.order_by.is_some())
     }
 
     /// Replaces every placeholder by its value. The value becomes a typed literal of the syntax tree, never
@@ -217,6 +200,88 @@ impl Statement {
             });
         }
     }
+}
+
+/// Puts those of the named queries before a query that it reads, or that one of them reads.
+fn with_named(mut query: Query, with: &With, named: &[Cte]) -> Query {
+    let mut needed: Vec<Cte> = Vec::new();
+    for named in named.iter().rev() {
+        let name = &named.alias.name.value;
+        let reads = |query: &Query| readers(query, name) > 0;
+        if reads(&query) || needed.iter().any(|later| reads(&later.query)) {
+            needed.push(named.clone());
+        }
+    }
+    needed.reverse();
+    query.with = (!needed.is_empty()).then(|| With {
+        cte_tables: needed,
+        ..with.clone()
+    });
+    query
+}
+
+/// A table that stands in for a named query.
+struct Slot {
+    of: Ident,
+    table: Ident,
+}
+
+impl Slot {
+    fn new(of: &Ident, table: String) -> Slot {
+        Slot {
+            of: of.clone(),
+            table: Ident::with_quote('"', table),
+        }
+    }
+
+    /// Has a query read the table, under the name that it knows.
+    fn stand_in(&mut self, query: &mut Query) {
+        let _: ControlFlow<()> = VisitMut::visit(query, self);
+    }
+}
+
+impl VisitorMut for Slot {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, alias, .. } = factor
+            && let [ObjectNamePart::Identifier(part)] = name.0.as_slice()
+            && normal(part) == normal(&self.of)
+        {
+            alias.get_or_insert_with(|| TableAlias {
+                explicit: true,
+                name: part.clone(),
+                columns: Vec::new(),
+                at: None,
+            });
+            *name = ObjectName::from(vec![self.table.clone()]);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Returns a name as the planner compares it.
+fn normal(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    }
+}
+
+/// Says whether a query within a query begins with `WITH`.
+fn has_inner_with(query: &Query) -> bool {
+    struct Counter(usize);
+    impl Visitor for Counter {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            self.0 += usize::from(query.with.is_some());
+            ControlFlow::Continue(())
+        }
+    }
+    let mut counter = Counter(0);
+    let _: ControlFlow<()> = Visit::visit(query, &mut counter);
+    counter.0 > usize::from(query.with.is_some())
 }
 
 /// Says how many times a query reads a relation of this name.
@@ -371,17 +436,8 @@ mod tests {
             .steps("slot", Chosen::All)
             .expect("has named queries");
         let steps: Vec<_> = steps.iter().map(|step| step.parsed.to_string()).collect();
-        assert_eq!(
-            steps,
-            [
-                "SELECT 1 AS x",
-                "WITH a AS (SELECT * FROM \"slot0\") SELECT x FROM a"
-            ]
-        );
-        assert_eq!(
-            last.parsed.to_string(),
-            "WITH a AS (SELECT * FROM \"slot0\"), b AS (SELECT * FROM \"slot1\") SELECT x FROM b"
-        );
+        assert_eq!(steps, ["SELECT 1 AS x", "SELECT x FROM \"slot0\" AS a"]);
+        assert_eq!(last.parsed.to_string(), "SELECT x FROM \"slot1\" AS b");
         assert!(parse("SELECT 1").steps("slot", Chosen::All).is_none());
     }
 
@@ -393,7 +449,23 @@ mod tests {
         assert_eq!(steps, ["WITH a AS (SELECT 1 AS x) SELECT x FROM a"]);
         assert_eq!(
             last.parsed.to_string(),
-            "WITH a AS (SELECT 1 AS x), b AS (SELECT * FROM \"slot0\") SELECT b.x FROM b JOIN b AS c ON b.x = c.x"
+            "SELECT b.x FROM \"slot0\" AS b JOIN \"slot0\" AS c ON b.x = c.x"
+        );
+    }
+
+    #[test]
+    fn named_queries_that_hide_others_are_left_alone() {
+        let hidden =
+            "WITH a AS (SELECT 1 AS x) SELECT * FROM (WITH a AS (SELECT 2 AS x) SELECT x FROM a)";
+        assert!(parse(hidden).steps("slot", Chosen::All).is_none());
+        let cased = parse(
+            "WITH A AS (SELECT 1 AS x), b (y) AS (SELECT x FROM a) SELECT A.x, y FROM a AS \"A\", b",
+        );
+        let (steps, last) = cased.steps("slot", Chosen::All).expect("has named queries");
+        assert_eq!(steps.len(), 1, "columns are named where they are read");
+        assert_eq!(
+            last.parsed.to_string(),
+            "WITH b (y) AS (SELECT x FROM \"slot0\" AS a) SELECT A.x, y FROM \"slot0\" AS \"A\", b"
         );
     }
 

@@ -33,7 +33,8 @@ const NEEDLESS_RULES: [&str; 7] = [
     "eliminate_duplicated_expr",
     "filter_null_join_keys",
 ];
-const NEEDLESS_PHYSICAL_RULES: [&str; 3] = [
+const NEEDLESS_PHYSICAL_RULES: [&str; 4] = [
+    "join_selection",
     "ProjectionPushdown",
     "FilterPushdown",
     "FilterPushdown(Post)",

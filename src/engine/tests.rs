@@ -1,6 +1,7 @@
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
+use super::keeping::slice_bounds;
 use super::*;
 use crate::config::Durability;
 use crate::event::SkipReason;
@@ -8,6 +9,7 @@ use crate::lake::commit::{Batch, Ledger};
 use crate::lake::encode::encode;
 use crate::lake::store::Location;
 use crate::lake::table::provider;
+use crate::table;
 use crate::table::rows::{Event, EventRow, Origin, Rows};
 use crate::table::webhooks::WebhookRow;
 
@@ -48,7 +50,7 @@ fn webhooks(days: i64) -> Vec<(Stream, Vec<RecordBatch>)> {
 fn view(name: &str, sql: &str) -> View {
     View {
         name: name.to_string(),
-        sql: sql.to_string(),
+        sql: sql.into(),
         sliced_by: None,
     }
 }
@@ -267,7 +269,10 @@ async fn a_kept_view_gives_what_it_would_give_anyway() {
             view("webhooks", "SELECT sid FROM log_webhooks"),
             view("sids", "SELECT DISTINCT sid FROM webhooks"),
         ],
-        kept: kept.iter().map(ToString::to_string).collect(),
+        kept: Kept {
+            views: kept.iter().map(ToString::to_string).collect(),
+            ..Kept::default()
+        },
         ..EngineOptions::default()
     };
     for kept in [&[][..], &["webhooks"], &["webhooks", "sids"]] {
@@ -292,7 +297,7 @@ async fn slices_hold_every_row_once() {
                 sliced_by: Some("id".to_string()),
                 ..view("ids", sql)
             }],
-            kept: BTreeSet::from(["ids".to_string()]),
+            kept: Kept::views(["ids"]),
             ..EngineOptions::default()
         };
         let engine = Engine::memory(webhooks(40), options).await;
@@ -352,4 +357,50 @@ async fn step_by_step_the_rows_are_the_same() {
         );
         assert!(error.contains("nowhere"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_kept_view_is_given_up_after_its_last_reader_and_can_be_computed_again() {
+    let reader = |sql| Statement::parse_one(sql).expect("is SQL");
+    let readers = vec![
+        reader("SELECT count(*) FROM over"),
+        reader("SELECT count(*) FROM sids"),
+    ];
+    let options = EngineOptions {
+        views: vec![
+            view("sids", "SELECT sid FROM log_webhooks WHERE sid IS NOT NULL"),
+            view("over", "SELECT sid FROM sids"),
+        ],
+        kept: Kept {
+            readers: readers.clone(),
+            ..Kept::views(["sids"])
+        },
+        ..EngineOptions::default()
+    };
+    let engine = Engine::memory(webhooks(10), options).await.expect("opens");
+    let is_there = || engine.session.table_exist("sids").expect("is a name");
+    engine.collect(&readers[0], &[]).await.expect("runs");
+    assert!(is_there(), "the other one reads it, too");
+    engine.collect(&readers[1], &[]).await.expect("runs");
+    assert!(!is_there());
+    assert_eq!(count(&engine, "SELECT count(*) FROM over", &[]).await, 10);
+}
+
+#[tokio::test]
+async fn null_among_alternatives_takes_no_row_and_is_not_asked() {
+    let engine = engine(None).await;
+    let sql =
+        "SELECT count(*) FROM log_webhooks WHERE (sid = $sid OR cname = $cname) AND topic = 't'";
+    let params = |sid: Option<&str>| {
+        let text = |value: Option<&str>| ScalarValue::Utf8(value.map(str::to_string));
+        [param("sid", text(sid)), param("cname", text(None))]
+    };
+    assert_eq!(count(&engine, sql, &params(Some("s3"))).await, 1);
+    assert_eq!(count(&engine, sql, &params(None)).await, 0);
+    let plan = engine
+        .run(&format!("EXPLAIN {sql}"), &params(Some("s3")))
+        .await
+        .expect("explains");
+    let shown = arrow::util::pretty::pretty_format_batches(&plan).expect("is text");
+    assert!(!shown.to_string().contains("NULL"), "{shown}");
 }

@@ -1,18 +1,19 @@
 //! Views: named queries that build on tables and on each other, put in an order in which each can be registered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::sync::OnceCell;
 
-use super::Statement;
+use super::Sql;
 
 /// A named query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     pub name: String,
     /// One `SELECT`, comments allowed, no parameters.
-    pub sql: String,
+    pub sql: Sql,
     /// A column of hexadecimal digits, never null, that the rows are computed by: those of one range of its values need
     /// nothing of the others. Much data is taken range by range, so that less has to be in memory at a time.
     pub sliced_by: Option<String>,
@@ -22,17 +23,13 @@ pub struct View {
 #[derive(Debug, Default)]
 pub(super) struct Views {
     ordered: Vec<View>,
-    registrations: BTreeMap<String, Registration>,
+    /// What each reads, tables included.
+    needs: BTreeMap<String, BTreeSet<String>>,
+    registrations: Mutex<BTreeMap<String, Registration>>,
 }
 
-/// What registering a view takes, and whether it is done.
-#[derive(Debug, Default)]
-pub(super) struct Registration {
-    /// What the view reads, tables included.
-    pub needs: BTreeSet<String>,
-    /// Set when the view is registered. Who comes while somebody else registers it waits for that.
-    pub done: OnceCell<()>,
-}
+/// Set when a view is registered. Who comes while somebody else registers it waits for that.
+type Registration = Arc<OnceCell<()>>;
 
 impl Views {
     /// Puts the views in an order in which each can be registered; those that could come at the same time are in
@@ -41,8 +38,8 @@ impl Views {
         let mut waiting = BTreeMap::new();
         let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for view in views {
-            let statement = Statement::parse_one(&view.sql)
-                .with_context(|| format!("the view `{}` is no SQL", view.name))?;
+            let no_sql = || format!("the view `{}` is no SQL", view.name);
+            let statement = view.sql.statement().with_context(no_sql)?;
             if let Some(param) = statement.params().first() {
                 bail!(
                     "the view `{}` uses `${param}`; views take no parameters",
@@ -50,7 +47,7 @@ impl Views {
                 );
             }
             let name = view.name.clone();
-            needs.insert(name.clone(), statement.relations()?);
+            needs.insert(name.clone(), view.sql.relations()?.clone());
             if waiting.insert(name.clone(), view).is_some() {
                 bail!("there are two views called `{name}`");
             }
@@ -69,20 +66,11 @@ impl Views {
             };
             ordered.push(view);
         }
-        let registrations = needs.into_iter().map(|(name, needs)| {
-            let done = OnceCell::new();
-            (name, Registration { needs, done })
-        });
         Ok(Views {
             ordered,
-            registrations: registrations.collect(),
+            needs,
+            registrations: Mutex::default(),
         })
-    }
-
-    /// Appends views that may read those here.
-    pub(super) fn append(&mut self, added: Views) {
-        self.ordered.extend(added.ordered);
-        self.registrations.extend(added.registrations);
     }
 
     /// Returns the names of all of them, each after those it reads.
@@ -90,21 +78,40 @@ impl Views {
         self.ordered.iter().map(|view| view.name.clone()).collect()
     }
 
-    /// Returns the views among relations of these names.
+    /// Returns what a view reads; none where there is no such view.
+    pub(super) fn needs(&self, view: &str) -> Option<&BTreeSet<String>> {
+        self.needs.get(view)
+    }
+
+    /// Returns the views among relations of these names, with their registrations.
     pub(super) fn among(
         &self,
         relations: &BTreeSet<String>,
-    ) -> impl Iterator<Item = (&View, &Registration)> {
+    ) -> impl Iterator<Item = (&View, Registration)> {
         let is_among = |view: &&View| relations.contains(&view.name);
         let views = self.ordered.iter().filter(is_among);
-        views.map(|view| (view, &self.registrations[&view.name]))
+        views.map(|view| (view, self.registration(&view.name)))
     }
 
-    /// Notes that there is something in the stead of a view.
+    /// Notes that there is something in the stead of a view, which then reads nothing.
     pub(super) fn note(&mut self, name: String) {
-        let done = OnceCell::new_with(Some(()));
-        let registration = self.registrations.entry(name).or_default();
-        registration.done = done;
+        let done = Arc::new(OnceCell::new_with(Some(())));
+        self.needs.remove(&name);
+        self.registrations().insert(name, done);
+    }
+
+    /// Forgets that a view is registered.
+    pub(super) fn forget(&self, name: &str) {
+        self.registrations().remove(name);
+    }
+
+    fn registration(&self, name: &str) -> Registration {
+        let mut registrations = self.registrations();
+        Arc::clone(registrations.entry(name.to_string()).or_default())
+    }
+
+    fn registrations(&self) -> MutexGuard<'_, BTreeMap<String, Registration>> {
+        (self.registrations.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,7 +122,7 @@ mod tests {
     fn view(name: &str, sql: &str) -> View {
         View {
             name: name.to_string(),
-            sql: sql.to_string(),
+            sql: sql.into(),
             sliced_by: None,
         }
     }
@@ -142,12 +149,15 @@ mod tests {
         let names = |names: &[&str]| BTreeSet::from_iter(names.iter().map(|name| name.to_string()));
         let asked = names(&["a", "b", "log_webhooks"]);
         let found: Vec<_> = views.among(&asked).collect();
-        let [(b, of_b), (a, of_a)] = found[..] else {
+        let [(b, of_b), (a, of_a)] = &found[..] else {
             panic!("there are two");
         };
         assert_eq!((a.name.as_str(), b.name.as_str()), ("a", "b"));
-        assert_eq!(of_a.needs, names(&["b", "log_webhooks"]));
-        assert!(of_b.done.initialized() && !of_a.done.initialized());
+        assert_eq!(views.needs("a"), Some(&names(&["b", "log_webhooks"])));
+        assert!(of_b.initialized() && !of_a.initialized());
+        views.forget("b");
+        let (_, of_b) = views.among(&asked).next().expect("is among them");
+        assert!(!of_b.initialized());
     }
 
     #[test]

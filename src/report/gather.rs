@@ -6,12 +6,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
 use datafusion::common::ScalarValue;
+use datafusion::common::runtime::SpawnedTask;
+use futures::future::try_join_all;
 
 use super::{Report, Section, Window};
 use crate::detection::library::Library;
 use crate::detection::report_query::ReportQuery;
 use crate::detection::run::Findings;
-use crate::engine::{Engine, View};
+use crate::engine::Engine;
 use crate::event::Micros;
 use crate::lake::log::Source;
 use crate::verify;
@@ -46,41 +48,36 @@ pub struct Given<'a> {
 }
 
 impl Given<'_> {
-    /// Makes tables of it: `findings`, `not_judged`, `detections`, `verified`, and the queries that others build on.
-    pub fn register(&self, engine: &mut Engine, library: &Library) -> Result<()> {
+    /// Makes tables of it: `findings`, `not_judged`, `detections`, `verified`.
+    pub fn register(&self, engine: &Engine, library: &Library) -> Result<()> {
         engine.give("findings", self.findings.rows.clone())?;
         engine.give("not_judged", self.findings.not_judged.clone())?;
         engine.give("detections", library.detection_table()?)?;
-        engine.give("verified", verified_table(self.verified)?)?;
-        let kept = library.reports().iter().filter(|query| query.header.kept);
-        let kept = kept.map(|query| View {
-            name: query.name.clone(),
-            sql: query.sql.clone(),
-            sliced_by: None,
-        });
-        engine.keep(kept.collect())
+        engine.give("verified", verified_table(self.verified)?)
     }
 }
 
-/// Runs every query of a report. `given` must have been registered with the engine, whose tables must reach back far
-/// enough for the window before, too.
-pub async fn gather(engine: &Engine, library: &Library, window: Window) -> Result<Report> {
+/// Runs every query of a report, several at a time. The engine must have been opened with what the library keeps for
+/// reports, `given` registered with it, and its tables reach back far enough for the window before, too.
+pub async fn gather(engine: &Arc<Engine>, library: &Library, window: Window) -> Result<Report> {
     let params = params(window);
-    let mut sections = Vec::new();
-    for query in in_order(library) {
-        let params = query
-            .params(&params)
-            .with_context(|| format!("report query `{}`", query.name))?;
-        let rows = engine
-            .collect(&query.statement, &params)
-            .await
-            .with_context(|| format!("report query `{}`", query.name))?;
-        sections.push(Section::new(&query.name, &query.header, rows)?);
-    }
+    let started = in_order(library).into_iter().map(|query| {
+        let (engine, query, params) = (Arc::clone(engine), query.clone(), params.clone());
+        let section = async move {
+            let context = || format!("report query `{}`", query.name);
+            let params = query.params(&params).with_context(context)?;
+            let rows = engine.collect(&query.statement, &params).await;
+            Section::new(&query.name, &query.header, rows.with_context(context)?)
+        };
+        async move {
+            let section = SpawnedTask::spawn(section).join_unwind().await;
+            section.context("a query of the report was stopped")?
+        }
+    });
     Ok(Report {
         window,
         table_versions: engine.table_versions().to_string(),
-        sections,
+        sections: try_join_all(started).await?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use arrow::record_batch::RecordBatch;
@@ -53,7 +54,7 @@ fn lake() -> TempDir {
 }
 
 struct Made {
-    engine: Engine,
+    engine: Arc<Engine>,
     report: Report,
 }
 
@@ -63,10 +64,10 @@ async fn made(directory: &Path, library: &Library) -> Made {
     let lake = Lake::new(location.expect("is a lake"));
     let options = EngineOptions {
         views: library.views(),
-        kept: library.kept_views(&[]).expect("the queries are SQL"),
+        kept: library.kept_views_of_report().expect("the queries are SQL"),
         ..EngineOptions::default()
     };
-    let mut engine = Engine::open(&lake, options).await.expect("opens");
+    let engine = Arc::new(Engine::open(&lake, options).await.expect("opens"));
     let options = RunOptions {
         only: DETECTIONS.map(str::to_string).to_vec(),
         ..RunOptions::default()
@@ -79,7 +80,7 @@ async fn made(directory: &Path, library: &Library) -> Made {
         findings: &findings,
         verified: &verified,
     };
-    given.register(&mut engine, library).expect("registers");
+    given.register(&engine, library).expect("registers");
     let rows = engine
         .run(
             "SELECT min(requested_at) AS a, max(requested_at) AS b FROM starts",

@@ -6,6 +6,7 @@ mod place;
 mod report;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -94,7 +95,7 @@ fn config() -> Config {
 
 /// What was seen in the lake.
 struct Seen {
-    engine: Engine,
+    engine: Arc<Engine>,
     library: Library,
     findings: Findings,
     /// Messages in each stream's table.
@@ -120,6 +121,7 @@ async fn look(context: &Context) -> Result<Seen> {
     let (engine, library) = EngineArgs::default()
         .open_keeping(context, None, |library| library.kept_views(&[]))
         .await?;
+    let engine = Arc::new(engine);
     let findings = detections::run(&engine, &library, &RunOptions::default()).await?;
     Ok(Seen {
         messages: report::messages(&engine).await?,

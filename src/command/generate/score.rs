@@ -34,6 +34,7 @@ pub(super) async fn run(
         "the lake `{}` is empty: there is nothing to compare with the truth\nhint: `generate` prints how to import the fleet; --lake names another lake",
         context.lake
     );
+    let engine = Arc::new(engine);
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &[])?,
         only,

@@ -9,14 +9,15 @@ use arrow::json::ArrayWriter;
 use arrow::record_batch::RecordBatch;
 use chrono::DateTime;
 use datafusion::common::ScalarValue;
+use futures::try_join;
 use serde_json::{Map, Value, json};
 
 use super::Question;
 use super::gather::{Scope, gather};
 use super::subject::Subject;
 use crate::detection::library::{Library, Overrides};
-use crate::detection::run::{RunOptions, run_side_by_side};
-use crate::engine::{Engine, Params, Statement};
+use crate::detection::run::{RunOptions, run};
+use crate::engine::{Engine, Params};
 use crate::event::{MICROS_PER_SECOND, Micros};
 
 /// Starts and sessions this close to the time asked about belong to the case.
@@ -48,7 +49,7 @@ pub struct Case {
 impl Case {
     /// Finds the case that a question means, and what is known of it. `at` is the time asked about.
     pub async fn open(
-        engine: &Engine,
+        engine: &Arc<Engine>,
         library: &Library,
         overrides: Overrides,
         question: &Question,
@@ -86,28 +87,40 @@ impl Case {
     ) -> Result<()> {
         let at = self.subject.at;
         let (from, until) = (at.saturating_sub(CASE_REACH), at.saturating_add(CASE_REACH));
-        let mut params = vec![
+        let params = vec![
             param("from", instant(from)),
             param("until", instant(until)),
             param("sid", text(self.subject.sid.as_deref())),
         ];
-        self.starts = query(engine, library, "starts", &params).await?;
-        self.sessions = query(engine, library, "sessions", &params).await?;
-        self.coverage = query(engine, library, "coverage", &params).await?;
-        let sids: BTreeSet<&str> = self
-            .sessions
-            .iter()
-            .filter_map(|row| field(row, "sid"))
-            .collect();
-        let listed = sids.iter().copied().collect::<Vec<_>>().join(",");
-        params.push(param("sids", text(Some(&listed))));
-        self.timeline = query(engine, library, "timeline", &params).await?;
-
         let options = RunOptions {
             overrides,
             ..RunOptions::default()
         };
-        let found = run_side_by_side(engine, library, &options).await?;
+        let told = async {
+            let (starts, sessions, coverage) = try_join!(
+                query(engine, library, "starts", &params),
+                query(engine, library, "sessions", &params),
+                query(engine, library, "coverage", &params),
+            )?;
+            let sids: BTreeSet<String> = sessions.iter().filter_map(sid_of).collect();
+            let listed = sids
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(",");
+            let params = [&params[..], &[param("sids", text(Some(&listed)))]].concat();
+            let timeline = query(engine, library, "timeline", &params).await?;
+            anyhow::Ok((starts, sessions, coverage, timeline, sids))
+        };
+        let (told, found) = try_join!(told, run(engine, library, &options))?;
+        let sids;
+        (
+            self.starts,
+            self.sessions,
+            self.coverage,
+            self.timeline,
+            sids,
+        ) = told;
         let is_of_case = |row: &Row| {
             let names_session = |sid: &Value| sid.as_str().is_some_and(|sid| sids.contains(sid));
             let in_time = |name| micros(row, name).is_some_and(|at| (from..until).contains(&at));
@@ -159,9 +172,8 @@ pub(super) async fn query(
     let query = library
         .query(&name)
         .with_context(|| format!("the query `{name}` is missing"))?;
-    let statement = Statement::parse_one(&query.sql)?;
     let batch = engine
-        .collect(&statement, params)
+        .collect(query.sql.statement()?, params)
         .await
         .with_context(|| query.path.clone())?;
     rows(&batch)
@@ -182,6 +194,10 @@ fn rows(batch: &RecordBatch) -> Result<Vec<Row>> {
 /// Returns a text of a row.
 pub(super) fn field<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
     row.get(name).and_then(Value::as_str)
+}
+
+fn sid_of(row: &Row) -> Option<String> {
+    field(row, "sid").map(str::to_string)
 }
 
 /// Returns the event ids that a finding rests on.

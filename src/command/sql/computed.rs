@@ -1,6 +1,8 @@
 //! `findings` and `not_judged` as relations of SQL: what `detect` says of the same lake and window, computed when a
 //! statement first names one of them. `detections` says what there is to find.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result};
 use datafusion::common::runtime::SpawnedTask;
 
@@ -82,5 +84,5 @@ async fn detect(args: EngineArgs, context: Context, window: Window) -> Result<Fi
         only: Vec::new(),
         window,
     };
-    run(&engine, &library, &options).await
+    run(&Arc::new(engine), &library, &options).await
 }

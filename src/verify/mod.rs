@@ -4,21 +4,25 @@
 //! rows it has. The rows themselves are compared with that. A run goes on where the last one ended, as long as
 //! the table has only grown since; anything else is verified from the start.
 
+mod found;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use datafusion::common::ScalarValue;
 use deltalake::DeltaTable;
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::detection::library::Library;
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::{Engine, EngineOptions, readable};
 use crate::event::{Micros, Stream};
 use crate::lake::history::AsOf;
 use crate::lake::log::{Source, Stored, added_since, stored_offsets};
 use crate::lake::table::{Lake, provider, provider_of_files};
+use found::{Found, Tally};
 
 /// Where the last run's result lies in the lake. Losing it costs a full run, nothing else.
 const STATE_FILE: &str = "_verified.json";
@@ -202,18 +206,6 @@ async fn verify_table(
     })
 }
 
-/// What the rows say of one partition or file.
-#[derive(Debug, Clone)]
-struct Found {
-    first: i64,
-    next: i64,
-    covered: i64,
-    rows: i64,
-    repeated: i64,
-    torn: i64,
-    occurred_at: Option<Micros>,
-}
-
 /// Holds one partition's rows against what the log says of it.
 fn compare(
     stream: Stream,
@@ -231,11 +223,7 @@ fn compare(
     let nothing = Found {
         first: begin,
         next: begin,
-        covered: 0,
-        rows: 0,
-        repeated: 0,
-        torn: 0,
-        occurred_at: None,
+        ..Found::default()
     };
     let found = found.unwrap_or(&nothing);
     if found.first > begin {
@@ -356,7 +344,7 @@ async fn name_holes(
         ),
     ];
     let spans = engine
-        .collect(&library.statement("verify/spans")?, &params)
+        .collect(library.statement("verify/spans")?, &params)
         .await?;
     let (from, to) = (numbers(&spans, "from_offset"), numbers(&spans, "to_offset"));
     let (repeated, missing) = (numbers(&spans, "repeated"), numbers(&spans, "missing"));
@@ -401,48 +389,14 @@ async fn positions(
     stream: Stream,
 ) -> Result<BTreeMap<Source, Found>> {
     let params = [("stream".to_string(), ScalarValue::from(stream.stem()))];
-    let rows = engine
-        .collect(&library.statement("verify/positions")?, &params)
+    let mut rows = engine
+        .execute(library.statement("verify/positions")?, &params)
         .await?;
-    let text = |name: &str| -> Result<Vec<String>> {
-        let column = arrow::compute::cast(&rows[name], &arrow::datatypes::DataType::Utf8)?;
-        let column = column.as_string::<i32>();
-        Ok((0..column.len())
-            .map(|row| column.value(row).to_string())
-            .collect())
-    };
-    let (topics, source_ids) = (text("topic")?, text("source_id")?);
-    let partitions = rows["partition"].as_primitive::<Int64Type>();
-    let times = rows["occurred_at"].as_primitive::<TimestampMicrosecondType>();
-    let column = |name| numbers(&rows, name);
-    let (first, next, covered) = (
-        column("first_offset"),
-        column("next_offset"),
-        column("covered"),
-    );
-    let (count, repeated, torn) = (column("rows"), column("repeated"), column("torn"));
-    let found = (0..rows.num_rows()).map(|row| {
-        let source_id = source_ids[row].clone();
-        let source = match partitions.is_valid(row) {
-            true => Source::Partition {
-                topic: topics[row].clone(),
-                partition: partitions.value(row) as i32,
-                source_id,
-            },
-            false => Source::Import { source_id },
-        };
-        let found = Found {
-            first: first[row],
-            next: next[row],
-            covered: covered[row],
-            rows: count[row],
-            repeated: repeated[row],
-            torn: torn[row],
-            occurred_at: times.is_valid(row).then(|| times.value(row)),
-        };
-        (source, found)
-    });
-    Ok(found.collect())
+    let mut tally = Tally::default();
+    while let Some(rows) = rows.try_next().await.map_err(readable)? {
+        tally.add(&rows)?;
+    }
+    Ok(tally.found())
 }
 
 fn numbers(rows: &RecordBatch, name: &str) -> Vec<i64> {
