@@ -8,11 +8,10 @@
 -- description = """
 -- A record must be written from the answer of the accepted start, in one step with it. Finds rows that were not. Variants:
 -- failed_storage (the row names last the storage of a start that was not accepted - vendor, bucket, region's code or path - and not that of
--- the accepted one, severity medium; with
--- no accepted start at all it claims a recording that never began), too_early (a version that claims storage or session lies before
--- the answer by more than the tolerance, severity low). One finding per row. A version whose status says that nothing is recording yet or
--- that the attempt failed (`not_yet`) claims nothing, so an intent that is confirmed after the answer is none; only the last version
--- counts for the storage, so a correction clears the finding.
+-- the accepted one, severity medium; with no accepted start at all it claims a recording that never began), too_early (a version that
+-- claims storage or session lies before the answer by more than the tolerance, severity low). One finding per row. A version whose status
+-- says that nothing is recording yet or that the attempt failed (`not_yet`) claims nothing, so an intent that is confirmed after the
+-- answer is none; only the last version counts for the storage, so a correction clears the finding.
 -- """
 -- false_positives = ["a database whose clock is ahead of the caller's by more than the tolerance", "statuses of your own for a planned recording: add them to `not_yet`"]
 -- response = """
