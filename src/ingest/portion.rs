@@ -125,7 +125,7 @@ impl Portion {
 
     /// Turns the messages into rows, in order.
     fn decode(&self, stream: Stream, source: &Source, intake: &mut Intake) -> Decoded {
-        let mut rows = Rows::new(stream);
+        let mut rows = Rows::expecting(stream, self.entries.len());
         let mut counts = Counts::default();
         let mut partitions: BTreeMap<i32, OfPartition> = BTreeMap::new();
         for entry in &self.entries {

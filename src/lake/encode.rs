@@ -1,6 +1,7 @@
 //! Rows -> sorted Parquet files. A batch in memory becomes one file for each date ([`encode`]); a stream of rows that
 //! are sorted already becomes files of a given size ([`SortedFiles`]). CPU work: runs off the polling thread.
 
+mod constant;
 mod statistics;
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use anyhow::{Context, Result};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::kernels::partition::partition;
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use deltalake::kernel::Add;
 use parquet::arrow::arrow_writer::{
@@ -23,7 +24,7 @@ use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr,
     WriterVersion,
 };
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
@@ -33,6 +34,7 @@ use crate::event::Stream;
 use crate::table::{
     BLOOM_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
 };
+use constant::Constant;
 pub use statistics::Statistics;
 
 /// A Parquet file that is in no table yet.
@@ -110,11 +112,12 @@ fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
 /// Writes one file, a column after the other: so only one column's encoder and compressor are in memory, and in cache.
 fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
     let schema = rows.schema();
+    let constants: Vec<Option<Constant<'_>>> = rows.columns().iter().map(Constant::of).collect();
     let mut properties = writer_properties(stream, &schema, rows.num_rows());
-    for (field, column) in schema.fields().iter().zip(rows.columns()) {
-        if is_constant(column) {
+    for (index, column) in rows.columns().iter().enumerate() {
+        if constants[index].is_some() || column.null_count() == column.len() {
             // One value takes a few bytes: compressed it would take more, and a compressor costs time to make.
-            let path = leaf_path(field);
+            let path = leaf_path(schema.field(index));
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
     }
@@ -124,22 +127,36 @@ fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
         let count = ROW_GROUP_ROWS.min(rows.num_rows() - first);
         let mut group = file.next_row_group()?;
         for (index, column) in rows.columns().iter().enumerate() {
-            let field = schema.field(index);
             let alone = Arc::new(schema.project(&[index])?);
-            let writers = ArrowRowGroupWriterFactory::new(
-                &file_writer(std::io::sink(), &alone, &properties)?,
-                alone,
-            );
-            let leaves = compute_leaves(field, &column.slice(first, count))?;
-            let writers = writers.create_column_writers(0)?;
-            for (leaf, mut writer) in leaves.iter().zip(writers) {
-                writer.write(leaf)?;
-                writer.close()?.append_to_row_group(&mut group)?;
+            let leaf = ArrowSchemaConverter::new().convert(&alone)?.column(0);
+            match constants[index] {
+                Some(constant) if constant::is_enough(&leaf, &properties) => {
+                    constant.write(leaf, count, &mut group)?
+                }
+                _ => write_column(&alone, &column.slice(first, count), &properties, &mut group)?,
             }
         }
         group.close()?;
     }
     Ok(file.into_inner()?)
+}
+
+/// Writes the next column of a row group: the only one of the schema `alone`.
+fn write_column(
+    alone: &SchemaRef,
+    column: &ArrayRef,
+    properties: &WriterPropertiesPtr,
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+) -> Result<()> {
+    let file = file_writer(std::io::sink(), alone, properties)?;
+    let writers = ArrowRowGroupWriterFactory::new(&file, Arc::clone(alone));
+    let leaves = compute_leaves(alone.field(0), column)?;
+    let writers = writers.create_column_writers(0)?;
+    for (leaf, mut writer) in leaves.iter().zip(writers) {
+        writer.write(leaf)?;
+        writer.close()?.append_to_row_group(group)?;
+    }
+    Ok(())
 }
 
 /// Returns a writer for rows of this schema. The Arrow schema is left out of the file: it would tell readers to make
@@ -212,27 +229,6 @@ fn leaf_path(field: &Field) -> ColumnPath {
         ]),
         _ => ColumnPath::from(field.name().as_str()),
     }
-}
-
-/// Says whether all rows have the same value, or none.
-fn is_constant(column: &ArrayRef) -> bool {
-    if column.null_count() > 0 || column.is_empty() {
-        return column.null_count() == column.len();
-    }
-    match column.data_type() {
-        DataType::Utf8View => {
-            let texts = column.as_string_view();
-            let first = texts.value(0);
-            (1..texts.len()).all(|row| texts.value(row) == first)
-        }
-        DataType::Int32 => is_repeated(column.as_primitive::<Int32Type>().values()),
-        DataType::Int64 => is_repeated(column.as_primitive::<Int64Type>().values()),
-        _ => false,
-    }
-}
-
-fn is_repeated<T: PartialEq>(values: &[T]) -> bool {
-    values.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// What the commit of a file tells of its rows.

@@ -1,5 +1,8 @@
 //! Finds the end of a JSON string, many bytes at a time.
 
+#[cfg(target_arch = "x86_64")]
+mod sixteen;
+
 const WORD_BYTES: usize = 8;
 const CHUNK_BYTES: usize = 32;
 
@@ -11,79 +14,111 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// secret can hide in a string.
 #[inline(always)]
 pub(super) fn notable(bytes: &[u8], at: usize) -> usize {
-    find(bytes, at, notable_marks, is_notable)
+    find::<Notable>(bytes, at)
 }
 
 /// Returns the position of the next quote, backslash or control character, or the end.
 #[inline(always)]
 pub(super) fn delimiter(bytes: &[u8], at: usize) -> usize {
-    find(bytes, at, delimiter_marks, is_delimiter)
+    find::<Delimiter>(bytes, at)
 }
 
-/// Two ranges rather than single bytes, because they cost less: up to `&`, and from `:` to `?`.
-#[inline(always)]
-fn is_notable(byte: u8) -> bool {
-    (byte < b'\'') | (byte.wrapping_sub(b':') < 6) | (byte == b'\\')
+/// Bytes that a search ends at.
+trait Marked {
+    fn is_marked(byte: u8) -> bool;
+
+    /// Marks the bytes of a word by their highest bits. The lowest mark is exact, those above it need not be.
+    fn marks(word: u64) -> u64;
+
+    /// Marks sixteen bytes, a bit each.
+    #[cfg(target_arch = "x86_64")]
+    fn marks_of_sixteen(bytes: &[u8; 16]) -> u32;
+}
+
+struct Notable;
+
+struct Delimiter;
+
+impl Marked for Notable {
+    /// Two ranges rather than single bytes, because they cost less: up to `&`, and from `:` to `?`.
+    #[inline(always)]
+    fn is_marked(byte: u8) -> bool {
+        (byte < b'\'') | (byte.wrapping_sub(b':') < 6) | (byte == b'\\')
+    }
+
+    #[inline(always)]
+    fn marks(word: u64) -> u64 {
+        let low = word.wrapping_sub(ONES * u64::from(b'\''));
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let ascii = word & !HIGHS;
+        let from_colon = ascii + ONES * u64::from(0x80 - b':');
+        let past_question_mark = ascii + ONES * u64::from(0x7F - b'?');
+        (low | backslash | from_colon ^ past_question_mark) & !word & HIGHS
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn marks_of_sixteen(bytes: &[u8; 16]) -> u32 {
+        sixteen::notable(bytes)
+    }
+}
+
+impl Marked for Delimiter {
+    #[inline(always)]
+    fn is_marked(byte: u8) -> bool {
+        (byte < b' ') | (byte == b'"') | (byte == b'\\')
+    }
+
+    #[inline(always)]
+    fn marks(word: u64) -> u64 {
+        // With one bit flipped, the quote comes next to the control characters.
+        let low = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        (low | backslash) & !word & HIGHS
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn marks_of_sixteen(bytes: &[u8; 16]) -> u32 {
+        sixteen::delimiter(bytes)
+    }
 }
 
 #[inline(always)]
-fn is_delimiter(byte: u8) -> bool {
-    (byte < b' ') | (byte == b'"') | (byte == b'\\')
-}
-
-/// Marks the notable bytes of a word. The lowest mark is exact, those above it need not be.
-#[inline(always)]
-fn notable_marks(word: u64) -> u64 {
-    let low = word.wrapping_sub(ONES * u64::from(b'\''));
-    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
-    let ascii = word & !HIGHS;
-    let from_colon = ascii + ONES * u64::from(0x80 - b':');
-    let past_question_mark = ascii + ONES * u64::from(0x7F - b'?');
-    (low | backslash | from_colon ^ past_question_mark) & !word & HIGHS
-}
-
-/// Marks the delimiters of a word. The lowest mark is exact.
-#[inline(always)]
-fn delimiter_marks(word: u64) -> u64 {
-    // With one bit flipped, the quote comes next to the control characters.
-    let low = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
-    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
-    (low | backslash) & !word & HIGHS
-}
-
-#[inline(always)]
-fn find(
-    bytes: &[u8],
-    mut at: usize,
-    marks: impl Fn(u64) -> u64,
-    is_marked: impl Fn(u8) -> bool,
-) -> usize {
-    let marks_at = |at: usize| {
-        let word: &[u8; WORD_BYTES] = bytes.get(at..)?.first_chunk()?;
-        Some(marks(u64::from_le_bytes(*word)))
-    };
-    // Most strings end in the first or second word.
-    for _ in 0..2 {
-        match marks_at(at) {
-            Some(0) => at += WORD_BYTES,
-            Some(marks) => return at + marks.trailing_zeros() as usize / 8,
-            None => break,
+fn find<M: Marked>(bytes: &[u8], mut at: usize) -> usize {
+    // Most strings end here: nothing is guessed of how long they are.
+    #[cfg(target_arch = "x86_64")]
+    if let Some(first) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        match M::marks_of_sixteen(first) {
+            0 => at += first.len(),
+            marks => return at + marks.trailing_zeros() as usize,
         }
     }
+    find_further::<M>(bytes, at)
+}
+
+fn find_further<M: Marked>(bytes: &[u8], mut at: usize) -> usize {
     // Long ones go faster without an early exit, which the compiler turns into vector instructions.
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<CHUNK_BYTES>) {
-        if chunk.iter().fold(false, |any, byte| any | is_marked(*byte)) {
+        if chunk
+            .iter()
+            .fold(false, |any, byte| any | M::is_marked(*byte))
+        {
             break;
         }
         at += CHUNK_BYTES;
     }
+    let marks_at = |at: usize| {
+        let word: &[u8; WORD_BYTES] = bytes.get(at..)?.first_chunk()?;
+        Some(M::marks(u64::from_le_bytes(*word)))
+    };
     while let Some(marks) = marks_at(at) {
         if marks != 0 {
             return at + marks.trailing_zeros() as usize / 8;
         }
         at += WORD_BYTES;
     }
-    while at < bytes.len() && !is_marked(bytes[at]) {
+    while at < bytes.len() && !M::is_marked(bytes[at]) {
         at += 1;
     }
     at

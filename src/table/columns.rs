@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Int32Builder, Int64Builder, ListBuilder,
-    StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder, new_null_array,
+    StringBuilder, TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
+use super::text::TextColumn;
 use crate::event::Micros;
 
 /// A builder of one column: takes values in row order, gives an array.
@@ -20,6 +21,9 @@ pub trait Column: Default {
     type Value<'a>: Default;
 
     fn data_type() -> DataType;
+
+    /// Hears how many rows will come, so that memory can be taken once.
+    fn expect(&mut self, _rows: usize) {}
 
     /// Takes the value of the row that has `row` rows before it.
     fn push(&mut self, row: usize, value: &Self::Value<'_>);
@@ -52,24 +56,9 @@ macro_rules! push_and_finish {
     };
 }
 
-/// Text. Held as string views, so that sorting a batch moves 16 bytes a value and not the text.
-pub struct Text(StringViewBuilder);
-
-impl Default for Text {
-    fn default() -> Self {
-        // Blocks grow with what is in them; nothing is allocated for a column without values.
-        Text(StringViewBuilder::with_capacity(0))
-    }
-}
-
-impl Text {
-    #[inline]
-    fn fill(&mut self, rows: usize) {
-        for _ in self.0.len()..rows {
-            self.0.append_null();
-        }
-    }
-}
+/// Text.
+#[derive(Default)]
+pub struct Text(TextColumn);
 
 impl Column for Text {
     type Value<'a> = Option<Cow<'a, str>>;
@@ -78,20 +67,19 @@ impl Column for Text {
         DataType::Utf8View
     }
 
+    fn expect(&mut self, rows: usize) {
+        self.0.expect(rows);
+    }
+
     #[inline]
     fn push(&mut self, row: usize, value: &Self::Value<'_>) {
         if let Some(text) = value {
-            self.fill(row);
-            self.0.append_value(text);
+            self.0.push(row, text);
         }
     }
 
     fn finish(&mut self, rows: usize) -> ArrayRef {
-        if self.0.is_empty() {
-            return new_null_array(&Self::data_type(), rows);
-        }
-        self.fill(rows);
-        Arc::new(self.0.finish())
+        self.0.finish(rows)
     }
 }
 
@@ -246,6 +234,12 @@ macro_rules! columns {
                         concat!($($doc),+).trim().to_string(),
                     )])),
                 )+]
+            }
+
+            /// Hears how many rows will come.
+            pub fn expect(&mut self, rows: usize) {
+                use $crate::table::columns::Column;
+                $( self.$name.expect(rows); )+
             }
 
             /// Takes the row that has `at` rows before it. A row that is left out is one of nulls.

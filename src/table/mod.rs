@@ -11,6 +11,7 @@ pub mod common;
 pub mod rows;
 pub mod session_records;
 pub mod storage_events;
+mod text;
 pub mod upload_status;
 pub mod webhooks;
 

@@ -125,6 +125,21 @@ impl Rows {
         }
     }
 
+    /// As `new`, for about so many rows: memory is taken once instead of growing with them.
+    pub fn expecting(stream: Stream, rows: usize) -> Self {
+        let mut expecting = Rows::new(stream);
+        expecting.common.expect(rows);
+        match &mut expecting.columns {
+            EventColumns::ApiCalls(columns) => columns.expect(rows),
+            EventColumns::Webhooks(columns) => columns.expect(rows),
+            EventColumns::StorageEvents(columns) => columns.expect(rows),
+            EventColumns::SessionRecords(columns) => columns.expect(rows),
+            EventColumns::Audits(columns) => columns.expect(rows),
+            EventColumns::UploadStatus(columns) => columns.expect(rows),
+        }
+        expecting
+    }
+
     pub fn stream(&self) -> Stream {
         self.stream
     }
