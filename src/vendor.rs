@@ -9,6 +9,12 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+/// Amazon S3's number.
+pub const AMAZON_S3: i32 = 1;
+
+/// The number of any store that speaks S3; its endpoint says which.
+pub const S3_COMPATIBLE: i32 = 11;
+
 /// The slug of a vendor number, as `vendor_name` columns hold it.
 pub fn slug(vendor: i32) -> Option<&'static str> {
     by_number(vendor)?.slug
@@ -17,6 +23,13 @@ pub fn slug(vendor: i32) -> Option<&'static str> {
 /// The vendor's own region code for Agora's region number.
 pub fn region_code(vendor: i32, number: i32) -> Option<&'static str> {
     region(vendor, number)?.region_code
+}
+
+/// The vendor's own region code, where it is sure enough to tell two places apart by it.
+pub fn sure_region_code(vendor: i32, number: i32) -> Option<&'static str> {
+    let region = region(vendor, number)?;
+    matches!(region.confidence, Confidence::Certain | Confidence::Likely)
+        .then_some(region.region_code)?
 }
 
 /// All that is known of a region number of a vendor.
@@ -94,6 +107,24 @@ pub fn from_host(host: &str) -> Option<i32> {
         .find(|(domain, _)| below(&name, domain).is_some())
         .map(|(_, vendor)| *vendor)
         .or_else(|| (name == "storage.googleapis.com").then_some(6))
+}
+
+/// Reads Agora's region number from a host of Amazon S3; the global host is in us-east-1.
+pub fn s3_region(host: &str) -> Option<i32> {
+    let host = host.split(':').next()?;
+    if host == "s3.amazonaws.com" {
+        return Some(0);
+    }
+    let regions = by_number(AMAZON_S3)?.regions.iter();
+    let mut named = regions.filter(|region| {
+        let code = region.region_code.unwrap_or_default();
+        let at = host.find(code).filter(|at| *at > 0 && !code.is_empty());
+        at.is_some_and(|at| {
+            let (before, after) = (&host[..at], &host[at + code.len()..]);
+            before.ends_with(['.', '-']) && after.starts_with(".amazonaws.com")
+        })
+    });
+    named.next().map(|region| region.number)
 }
 
 /// Returns `host` or `host:port` of a URL or of a bare endpoint, lower case; scheme, user info and path dropped.
@@ -258,6 +289,23 @@ mod tests {
         assert_eq!(confidence(4, 0), Some(Confidence::Inferred));
         assert_eq!(confidence(1, 26), Some(Confidence::NotARegion));
         assert_eq!(confidence(1, 99), None);
+    }
+
+    #[test]
+    fn regions_are_read_from_hosts_of_amazon() {
+        for (host, region) in [
+            ("s3.amazonaws.com", Some(0)),
+            ("s3-us-west-2.amazonaws.com", Some(3)),
+            ("s3.dualstack.eu-west-1.amazonaws.com:443", Some(4)),
+            ("s3.us-gov-west-1.amazonaws.com", Some(17)),
+            ("s3.cn-north-1.amazonaws.com.cn", Some(15)),
+            ("s3.mars-1.amazonaws.com", None),
+        ] {
+            assert_eq!(s3_region(host), region, "{host}");
+        }
+        assert_eq!(sure_region_code(1, 4), Some("eu-west-1"));
+        assert_eq!(sure_region_code(4, 0), None);
+        assert_eq!(sure_region_code(5, 0), None);
     }
 
     #[test]

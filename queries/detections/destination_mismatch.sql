@@ -8,11 +8,11 @@
 -- description = """
 -- Compares bucket, path and region that the customer's row about a session names last with those of its files at that vendor. Only the
 -- last version of a row counts, so a correction clears the finding, and so do files that a copy job brought there. A path that
--- leads to the files is right, even if it is shorter than theirs. Region is compared in the same bucket, where both sides write a region
--- code of the vendor. Variants, by what differs first: bucket (severity medium), region (low), prefix (low). The root cause is what
--- explains the belief: race (a start with that storage competed), fallback (one failed before), environment_switching (another
--- environment or region of the app records this channel there), else state_mismatch. Where start and record agree, files
--- elsewhere prove nothing unless the bucket named is watched: see `not_judged`.
+-- leads to the files is right, even if it is shorter than theirs. Region is compared in the same bucket, where both sides give a region
+-- code of the vendor, or Agora's number of one that is sure. Variants, by what differs first: bucket (severity medium), region (low),
+-- prefix (low). The root cause is what explains the belief: race (a start with that storage competed), fallback (one failed before),
+-- environment_switching (another environment or region of the app records this channel there), else state_mismatch. Where start and
+-- record agree, files elsewhere prove nothing unless the bucket named is watched: see `not_judged`.
 -- """
 -- false_positives = ["an alias or access point of the bucket in the record", "a path in the record that a later job moves the files to"]
 -- response = """
@@ -268,9 +268,9 @@ rivals AS (
             AND starts.requested_at <= mismatches.requested_at + $look_back
             AND CASE mismatches.variant
                 WHEN 'prefix' THEN coalesce(starts.prefix, '') = mismatches.record_prefix
+                WHEN 'region' THEN starts.bucket = mismatches.bucket AND starts.region_code = mismatches.record_region
                 ELSE starts.bucket = mismatches.record_bucket
             END
-            AND mismatches.variant <> 'region'
     )
     WHERE cause IS NOT NULL
     GROUP BY sid

@@ -9,8 +9,9 @@
 -- Finds channels whose accepted starts alternate between vendors, where who called (environment, region, host or ip of the caller, environment
 -- or region of the end user) decides which one: two deployments with configurations of their own share the channel. One finding
 -- per channel (variant channel: three starts at least, and each caller keeps to one vendor), and one per family of channels, whose names
--- differ in numbers only (variant family: each side has `starts_min` starts, and `share` of them fit). Names that nothing is like make one
--- family of the app. A move from one vendor to another that is not taken back is a migration, and none.
+-- differ in numbers only (variant family: each side has `starts_min` starts, and `share` of them fit; where hosts or addresses tell, one more,
+-- and all). Names that nothing is like make one family of the app. A move from one vendor to another that is not taken back is a
+-- migration, and none.
 -- """
 -- false_positives = ["storage by region of the user on purpose: one app, channels of its own in each region, under one naming scheme"]
 -- response = """
@@ -230,11 +231,12 @@ deciders AS (
             ) AS told
         FROM fits
         GROUP BY app_id, variant, family, rank, attribute
-        HAVING sum(explained) >= sum(starts) * CASE WHEN variant = 'channel' THEN 1.0 ELSE $share END
+        -- A host or an address belongs to one environment: each keeps to one vendor, and a few that do so by chance decide nothing.
+        HAVING sum(explained) >= sum(starts) * CASE WHEN variant = 'channel' OR rank >= 5 THEN 1.0 ELSE $share END
             AND count(
                 CASE
-                    WHEN explained >= starts * CASE WHEN variant = 'channel' THEN 1.0 ELSE $share END
-                        AND (variant = 'channel' OR explained >= $starts_min)
+                    WHEN explained >= starts * CASE WHEN variant = 'channel' OR rank >= 5 THEN 1.0 ELSE $share END
+                        AND (variant = 'channel' OR explained >= $starts_min + CASE WHEN rank >= 5 THEN 1 ELSE 0 END)
                         THEN 1
                 END
             ) >= 2

@@ -7,11 +7,11 @@
 -- patterns    = ["P01", "P02", "P06", "P20"]
 -- description = """
 -- A record must be written from the answer of the accepted start, in one step with it. Finds rows that were not. Variants:
--- failed_storage (the row names last the storage of a start that was not accepted, and not that of the accepted one, severity medium; with
--- no accepted start at all it claims a recording that never began), too_early (a version that claims storage or session lies before
--- the answer by more than the tolerance, severity low). One finding per row. A version whose status says that nothing is recording yet or
--- that the attempt failed (`not_yet`) claims nothing, so an intent that is confirmed after the answer is none; only the last version
--- counts for the storage, so a correction clears the finding.
+-- failed_storage (the row names last the storage of a start that was not accepted - vendor, bucket, region's code or path - and not that of
+-- the accepted one, severity medium; with no accepted start at all it claims a recording that never began), too_early (a version that
+-- claims storage or session lies before the answer by more than the tolerance, severity low). One finding per row. A version whose status
+-- says that nothing is recording yet or that the attempt failed (`not_yet`) claims nothing, so an intent that is confirmed after the
+-- answer is none; only the last version counts for the storage, so a correction clears the finding.
 -- """
 -- false_positives = ["a database whose clock is ahead of the caller's by more than the tolerance", "statuses of your own for a planned recording: add them to `not_yet`"]
 -- response = """
@@ -39,6 +39,8 @@ WITH beliefs AS (
         believed.resource_id,
         believed.vendor_name,
         believed.bucket,
+        nullif(regexp_replace(lower(trim(believed.region)), '^(oss|cos|obs)[-.]', ''), '') AS region_code,
+        nullif(trim(BOTH '/' FROM believed.prefix), '') AS prefix,
         believed.first_at,
         coalesce(believed.vendor_at, believed.last_at) AS believed_at,
         believed.event_id,
@@ -50,6 +52,8 @@ WITH beliefs AS (
         accepted_starts.ended_at,
         accepted_starts.vendor_name AS start_vendor_name,
         accepted_starts.bucket AS start_bucket,
+        accepted_starts.region_code AS start_region_code,
+        coalesce(accepted_starts.prefix, '') AS start_prefix,
         accepted_starts.storage,
         array_to_string(accepted_starts.event_ids, chr(31)) AS event_ids
     FROM believed
@@ -84,11 +88,20 @@ failures AS (
     WHERE NOT beliefs.is_not_yet
         AND starts.app_id = coalesce(beliefs.app_id, starts.app_id)
         AND (beliefs.bucket IS NULL OR starts.bucket = beliefs.bucket)
-        -- What names the storage of its own accepted start is right.
-        AND NOT coalesce(
-            beliefs.vendor_name = beliefs.start_vendor_name
-            AND coalesce(beliefs.bucket, beliefs.start_bucket) = beliefs.start_bucket,
-            false
+        -- What names the storage of its own accepted start is right; where vendor and bucket are the same in both, the
+        -- region's code or the path must be the failed one's alone.
+        AND (
+            NOT coalesce(
+                beliefs.vendor_name = beliefs.start_vendor_name
+                AND coalesce(beliefs.bucket, beliefs.start_bucket) = beliefs.start_bucket,
+                false
+            )
+            OR (starts.region_code = beliefs.region_code AND beliefs.start_region_code <> beliefs.region_code)
+            OR (
+                starts.prefix = beliefs.prefix
+                AND beliefs.start_prefix <> beliefs.prefix
+                AND NOT starts_with(beliefs.start_prefix, concat(beliefs.prefix, '/'))
+            )
         )
         AND CASE
             WHEN beliefs.start_id IS NOT NULL THEN

@@ -69,6 +69,7 @@ diagnosed AS (
         diagnoses.responded_at,
         diagnoses.started_at,
         diagnoses.left_at,
+        diagnoses.last_left_at,
         diagnoses.left_id,
         diagnoses.last_alive_at,
         diagnoses.last_alive_id,
@@ -158,6 +159,8 @@ diagnosed AS (
             AND NOT coalesce(diagnoses.last_left_at <= diagnoses.queried_404_at + $tolerance, false)
             AND (
                 coalesce(diagnoses.last_alive_at > diagnoses.queried_404_at + $tolerance, false)
+                -- What leaves later was still there.
+                OR coalesce(diagnoses.last_left_at > diagnoses.queried_404_at + $tolerance, false)
                 OR coalesce(diagnoses.last_slice_at > diagnoses.queried_404_at + $settled_after, false)
             ),
             false
@@ -282,16 +285,22 @@ failed AS (
                         'name', 'false_end', 'severity', 'medium', 'cause', 'service',
                         'at', greatest(
                             CASE WHEN last_alive_at > queried_404_at THEN last_alive_at END,
+                            CASE WHEN last_left_at > queried_404_at THEN last_left_at END,
                             CASE WHEN last_slice_at > queried_404_at THEN last_slice_at END
                         ),
                         'event_id', queried_404_id,
-                        'other_id', CASE WHEN last_alive_at > queried_404_at THEN last_alive_id ELSE '' END,
+                        'other_id', CASE
+                            WHEN last_alive_at > queried_404_at THEN last_alive_id
+                            WHEN last_left_at > queried_404_at THEN left_id
+                            ELSE ''
+                        END,
                         'what', concat(
                             'looked ended but was not: a query was answered 404 at ',
                             to_char(queried_404_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC, and the recording went on until at least ',
                             to_char(
                                 greatest(
                                     CASE WHEN last_alive_at > queried_404_at THEN last_alive_at END,
+                                    CASE WHEN last_left_at > queried_404_at THEN last_left_at END,
                                     CASE WHEN last_slice_at > queried_404_at THEN last_slice_at END
                                 ),
                                 '%H:%M:%S%.3f'

@@ -10,7 +10,8 @@
 -- storage configuration is wrong (1, module 1, error 32) or that the upload failed (error 47), level 4 or 5, and no file ever came; 47
 -- alone may have other causes and counts only where the session exited abnormally, a later stop or query found it gone, or the
 -- bucket was watched past the deadline), expired (temporary credentials ended before the recording did and no update renewed
--- them, or the service said so (34) and none did afterwards). Severity of expired is low where files kept coming all the same.
+-- them, or the service said so (34) and none did afterwards, or error 47 came before the update that did,
+-- and no file was announced). Severity of expired is low where files kept coming all the same.
 -- """
 -- false_positives = ["credentials renewed by a caller whose updates are not logged"]
 -- response = """
@@ -59,6 +60,29 @@ grants AS (
     GROUP BY sid
 ),
 
+lapsed AS (
+    -- Uploads that failed once the credentials had ended that were given until then; what renewed them came too late.
+    SELECT failed.sid, failed.at, max(given.sts_expires_at) AS expires_at
+    FROM (
+        SELECT sid, at
+        FROM session_notices
+        WHERE event_type = 1 AND module = 1 AND error_code = 47 AND coalesce(error_level, 5) >= $level_min
+    ) AS failed
+    INNER JOIN (
+        SELECT sid, requested_at, sts_expires_at
+        FROM api_calls
+        WHERE operation IN ('start', 'update')
+            AND outcome = 'ok'
+            AND sid IS NOT NULL
+            AND (sts_expires_at IS NOT NULL OR bucket IS NOT NULL)
+    ) AS given
+        ON given.sid = failed.sid
+        AND given.requested_at <= failed.at + $tolerance
+    GROUP BY failed.sid, failed.at
+    HAVING max(given.sts_expires_at) + $tolerance < failed.at
+        AND count(given.sts_expires_at) = count(*)
+),
+
 told AS (
     SELECT sid, max(at) AS at, min(event_id) AS event_id
     FROM session_notices
@@ -98,7 +122,8 @@ judged AS (
         gone.event_id AS gone_id,
         told.at AS told_at,
         told.event_id AS told_id,
-        grants.expires_at,
+        CASE WHEN lapsed.at IS NOT NULL THEN lapsed.expires_at ELSE grants.expires_at END AS expires_at,
+        coalesce(grants.renewed_at > lapsed.at, false) AS is_renewed_late,
         grants.event_id AS grant_id,
         least(session_lifecycles.left_at, session_ends.ended_at) AS ended_at,
         session_ends.ended_event_id,
@@ -124,7 +149,8 @@ judged AS (
                 grants.expires_at + $tolerance < least(session_lifecycles.left_at, session_ends.ended_at)
                 AND NOT coalesce(grants.is_permanent, false)
             )
-            OR (told.at IS NOT NULL AND NOT coalesce(grants.renewed_at > told.at - $tolerance, false)),
+            OR (told.at IS NOT NULL AND NOT coalesce(grants.renewed_at > told.at - $tolerance, false))
+            OR (lapsed.at IS NOT NULL AND session_lifecycles.uploaded_at IS NULL),
             false
         ) AS is_expired
     FROM accepted_starts
@@ -132,6 +158,11 @@ judged AS (
     LEFT JOIN errors ON errors.sid = accepted_starts.sid
     LEFT JOIN grants ON grants.sid = accepted_starts.sid
     LEFT JOIN told ON told.sid = accepted_starts.sid
+    LEFT JOIN (
+        SELECT sid, min(at) AS at, min(expires_at) AS expires_at
+        FROM lapsed
+        GROUP BY sid
+    ) AS lapsed ON lapsed.sid = accepted_starts.sid
     LEFT JOIN gone ON gone.sid = accepted_starts.sid
     LEFT JOIN arrived ON arrived.sid = accepted_starts.sid
     LEFT JOIN session_lifecycles ON session_lifecycles.sid = accepted_starts.sid
@@ -176,7 +207,7 @@ SELECT
                 CASE
                     WHEN judged.expires_at IS NOT NULL THEN concat(
                         'Its temporary credentials ended at ',
-                        to_char(judged.expires_at, '%Y-%m-%d %H:%M:%S'), ' UTC and no update renewed them'
+                        to_char(judged.expires_at, '%Y-%m-%d %H:%M:%S'), ' UTC and no update renewed them', CASE WHEN judged.is_renewed_late THEN ' in time' END
                     )
                     ELSE 'No update renewed its temporary credentials'
                 END,

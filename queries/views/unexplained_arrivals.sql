@@ -84,11 +84,19 @@ ghosts AS (
     -- Starts of the channel whose session nobody knows: without an answer, timed out, broken off.
     SELECT unknown.sid
     FROM unknown
-    INNER JOIN api_calls
-        ON api_calls.cname = unknown.cname
-        AND api_calls.requested_at <= unknown.first_at + INTERVAL '2 seconds'
-        AND api_calls.requested_at >= unknown.first_at - INTERVAL '10 minutes'
-    WHERE api_calls.operation = 'start' AND api_calls.outcome = 'indeterminate'
+    INNER JOIN (
+        SELECT cname, requested_at
+        FROM api_calls
+        WHERE operation = 'start' AND outcome = 'indeterminate'
+        UNION ALL
+        -- Keys may hold the channel with its special characters rewritten.
+        SELECT regexp_replace(cname, '[^0-9A-Za-z-]', '-', 'g') AS cname, requested_at
+        FROM api_calls
+        WHERE operation = 'start' AND outcome = 'indeterminate'
+    ) AS starts
+        ON starts.cname = unknown.cname
+        AND starts.requested_at <= unknown.first_at + INTERVAL '2 seconds'
+        AND starts.requested_at >= unknown.first_at - INTERVAL '10 minutes'
     GROUP BY unknown.sid
 )
 

@@ -191,7 +191,9 @@ pub(super) fn mirror_last(story: &mut Story, channel: &Channel, ticket: &Ticket,
         .expect("the path begins with its version")
         .1;
     logged["request"]["url"] = json!(format!("https://{}/v1/{path}", HOSTS[1]));
-    logged["event_id"] = json!(story.hex(32));
+    // Not drawn: noise, which mirrors too, must not change what is planted after it.
+    let id = logged["event_id"].as_str().unwrap_or_default();
+    logged["event_id"] = json!(id.chars().rev().collect::<String>());
     let (_, already) = start_response(channel, ticket, Answer::AlreadyStarted).expect("an answer");
     logged["response"]["status"] = json!(201);
     logged["response"]["body"] = already;
@@ -203,7 +205,7 @@ pub(super) fn mirror_last(story: &mut Story, channel: &Channel, ticket: &Ticket,
     );
     logged["requested_at"] = json!(rfc3339(after + skew));
     logged["responded_at"] = json!(rfc3339(after + takes + skew));
-    let arrives = after + takes + story.transit();
+    let arrives = after + takes + story.noise_span(40 * MILLI, 400 * MILLI);
     story.emit(
         Stream::ApiCalls,
         Some(channel.cname.clone()),

@@ -165,7 +165,7 @@ fn columns(channel: &Channel, row: &Row, at: Micros) -> Value {
         "resource_id": row.resource_id,
         "sid": row.sid,
         "prefix": row.prefix,
-        "recording_url": row.key.as_deref().map(|key| url(row.storage, key)),
+        "recording_url": row.key.as_deref().map(|key| url(row, key)),
         "status": row.status,
         "updated_at": updated_at,
     });
@@ -201,14 +201,16 @@ fn envelope(story: &mut Story, after: Value, op: &str, committed_at: Micros) -> 
 }
 
 /// Hosts as the clouds give them (state record facts, section 4).
-fn url(storage: &Storage, key: &str) -> String {
-    let (bucket, region) = (storage.bucket, storage.region_code);
+fn url(row: &Row, key: &str) -> String {
+    let storage = row.storage;
+    let bucket = row.bucket.unwrap_or(storage.bucket);
+    let region = storage.region_code;
     let key = key.replace(' ', "%20").replace('#', "%23");
     match storage.slug {
         "s3" => format!("https://{bucket}.s3.{region}.amazonaws.com/{key}"),
         "oss" => format!("https://{bucket}.oss-{region}.aliyuncs.com/{key}"),
         "cos" => format!("https://{bucket}.cos.{region}.myqcloud.com/{key}"),
-        "azblob" => format!("https://{bucket}.blob.core.windows.net/recordings/{key}"),
+        "azblob" => format!("https://acmestore.blob.core.windows.net/{bucket}/{key}"),
         "gcs" => format!("https://storage.googleapis.com/{bucket}/{key}"),
         "obs" => format!("https://{bucket}.obs.{region}.myhuaweicloud.com/{key}"),
         "bos" => format!("https://{bucket}.{region}.bcebos.com/{key}"),

@@ -102,6 +102,16 @@ impl Story {
         }
     }
 
+    /// An app whose rows tell by URLs alone where recordings are.
+    pub(super) fn app_with_urls(&mut self) -> (&'static App, &'static Storage, &'static Storage) {
+        let found = self.app_in_turn();
+        let urls = |app: &&App| app.spelling == VendorSpelling::UrlOnly;
+        match APPS.iter().find(urls) {
+            Some(app) => (app, app.home, app.other),
+            None => found,
+        }
+    }
+
     /// The same with its two storages either way round.
     pub(super) fn app_with_two_storages(&mut self) -> (&'static App, [&'static Storage; 2]) {
         let (app, home, other) = self.app_with_columns();

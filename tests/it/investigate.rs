@@ -1,14 +1,19 @@
 //! `investigate` as a support engineer meets it: from files to the answer, in every form, and what it says when there
 //! is no answer.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::tapetrail;
 
 const FAILED_THEN_SWITCHED: &str = "5b1de9c07a2f4e6c8d90b1a2c3d4e5f6";
+const SID_BEFORE: &str = "08c5e1d07a2f4e6c8d90b1a2c3d4e508";
+const SID_SILENT: &str = "10c5e1d07a2f4e6c8d90b1a2c3d4e510";
+const SID_AFTER: &str = "12c5e1d07a2f4e6c8d90b1a2c3d4e512";
 
 /// A lake with three channels: one that failed into OSS and went to S3 while its record says OSS; one that is well,
 /// and one of the same name in another app whose only start was never answered.
@@ -121,4 +126,102 @@ fn what_has_no_answer_gets_a_sentence_and_exit_code_2() {
         said += &format!("## {}\n{}\n\n", arguments.join(" "), text.trim_end());
     }
     insta::assert_snapshot!("investigate-refusals", said);
+}
+
+/// Writes three recordings of one app, two hours apart, into a lake. Of the one in the middle no notification says that it was
+/// uploaded, and no slice was seen; only the others show that such notifications and slices come here at all.
+fn lake_of_three() -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (mut calls, mut webhooks, mut files) = (String::new(), String::new(), String::new());
+    for (hour, sid) in [(8_u32, SID_BEFORE), (10, SID_SILENT), (12, SID_AFTER)] {
+        let channel = format!("room_{hour}");
+        let (uid, ticket) = (format!("90{hour}"), format!("tk-{hour}"));
+        let at =
+            |minute: u32, second: u32| format!("2026-11-20T{hour:02}:{minute:02}:{second:02}.000Z");
+        let base = format!("/v1/apps/app1/cloud_recording/resourceid/{ticket}");
+        let body = json!({"cname": channel, "uid": uid,
+            "clientRequest": {"storageConfig": {"vendor": 1, "region": 4, "bucket": "acme-rec"}}});
+        let start = json!({"requested_at": at(0, 0), "responded_at": at(0, 1),
+            "request": {"method": "POST", "url": format!("{base}/mode/mix/start"), "body": body},
+            "response": {"status": 200, "body": {"resourceId": ticket, "sid": sid}}});
+        let stop = json!({"requested_at": at(10, 0), "responded_at": at(10, 1),
+            "request": {"method": "POST", "url": format!("{base}/sid/{sid}/mode/mix/stop"),
+                "body": {"cname": channel, "uid": uid, "clientRequest": {"async_stop": true}}},
+            "response": {"status": 200, "body": {"resourceId": ticket, "sid": sid}}});
+        calls += &format!("{start}\n{stop}\n");
+        let told: &[(i32, u32)] = match sid {
+            SID_SILENT => &[(40, 0), (42, 0), (41, 10)],
+            _ => &[(40, 0), (42, 0), (41, 10), (31, 11), (11, 11)],
+        };
+        for (sequence, (event_type, minute)) in told.iter().enumerate() {
+            let sent_at = 1_795_161_600_000_u64
+                + u64::from(hour - 8) * 3_600_000
+                + u64::from(*minute) * 60_000
+                + 5_000;
+            let notice = json!({"noticeId": format!("{sid}-{event_type}"), "productId": 3, "eventType": event_type,
+                "notifyMs": sent_at + 100, "payload": {"cname": channel, "uid": uid, "sid": sid, "sequence": sequence,
+                "sendts": sent_at, "serviceType": 1, "details": {"status": 0, "leaveCode": 24, "exitStatus": 0}}});
+            webhooks += &format!("{notice}\n");
+        }
+        let slice = format!("{sid}_{channel}_20261120{hour:02}0010000.ts");
+        let index = format!("{sid}_{channel}.m3u8");
+        let names: &[&str] = match sid {
+            SID_SILENT => &[&index],
+            _ => &[&slice, &index, &index],
+        };
+        for (nth, key) in names.iter().enumerate() {
+            let second = u32::try_from(nth).expect("few");
+            let file = json!({"event_id": format!("{sid}-{nth}"), "occurred_at": at(10, 10 + second), "kind": "created",
+                "vendor": 1, "bucket": "acme-rec", "region": "eu-west-1", "key": key, "size": 900});
+            files += &format!("{file}\n");
+        }
+    }
+    for (stream, lines) in [
+        ("api_calls", calls),
+        ("webhooks", webhooks),
+        ("storage_events", files),
+    ] {
+        let path = directory.path().join(format!("{stream}.ndjson"));
+        std::fs::write(&path, lines).expect("can be written");
+        let path = path.to_str().expect("is text");
+        let import = tapetrail(directory.path(), &["import", "--stream", stream, path]);
+        let said = String::from_utf8_lossy(&import.stderr);
+        assert!(said.contains(" 0 dead letters"), "{said}");
+    }
+    directory
+}
+
+#[test]
+fn what_other_sessions_show_of_the_streams_counts() {
+    let lake = lake_of_three();
+    let found = tapetrail(lake.path(), &["detect", "--format", "json"]).stdout;
+    let found: Vec<Value> = serde_json::from_slice(&found).expect("JSON");
+    let names_it = |finding: &&Value| finding["sids"] == json!([SID_SILENT]);
+    let found = explanations(found.iter().filter(names_it));
+    let names: Vec<_> = found.keys().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"unannounced_upload"), "{found:?}");
+    assert!(names.contains(&"incomplete_files"), "{found:?}");
+
+    let investigate = ["investigate", "--sid", SID_SILENT, "--format", "json"];
+    let case = tapetrail(lake.path(), &investigate).stdout;
+    let case: Value = serde_json::from_slice(&case).expect("JSON");
+    let findings = case["findings"].as_array().expect("a list");
+    assert_eq!(explanations(findings.iter()), found);
+    let sessions = case["sessions"].as_array().map(Vec::len);
+    assert_eq!(sessions, Some(1), "the others are not of the case");
+}
+
+/// What each finding says, by its detection and id.
+fn explanations<'f>(
+    findings: impl Iterator<Item = &'f Value>,
+) -> BTreeMap<(String, String), Value> {
+    let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_string();
+    findings
+        .map(|finding| {
+            (
+                (text(finding, "detection"), text(finding, "finding_id")),
+                finding["explanation"].clone(),
+            )
+        })
+        .collect()
 }

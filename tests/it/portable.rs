@@ -32,6 +32,7 @@ const SHARED: &[&str] = &[
     "nullif",
     "replace",
     "round",
+    "row_number",
     "split_part",
     "sum",
     "trim",

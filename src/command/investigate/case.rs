@@ -13,8 +13,9 @@ use futures::try_join;
 use serde_json::{Map, Value, json};
 
 use super::Question;
-use super::gather::{Scope, gather};
+use super::gather::{REACH, Scope, gather};
 use super::subject::Subject;
+use crate::detection::front_matter::Severity;
 use crate::detection::library::{Library, Overrides};
 use crate::detection::run::{RunOptions, run};
 use crate::engine::{Engine, Params};
@@ -63,7 +64,33 @@ impl Case {
             at: subject.at,
         };
         let small = Arc::new(gather(engine, library, &scope).await?);
-        let mut case = Case {
+        let mut options = RunOptions {
+            overrides,
+            ..RunOptions::default()
+        };
+        let mut case = Case::of(subject.clone(), engine);
+        case.fill(&small, library, &options).await?;
+        options.only = case.unjudged();
+        if options.only.is_empty() {
+            return Ok(case);
+        }
+        let witnesses = witnesses(engine, &small, library, &scope).await?;
+        if !witnesses.is_empty() {
+            let sids = [&subject.sids[..], &witnesses].concat();
+            let scope = Scope {
+                sids: &sids,
+                ..scope
+            };
+            let wide = Arc::new(gather(engine, library, &scope).await?);
+            let mut again = Case::of(subject.clone(), engine);
+            again.fill(&wide, library, &options).await?;
+            case.take_judgement(again);
+        }
+        Ok(case)
+    }
+
+    fn of(subject: Subject, engine: &Engine) -> Case {
+        Case {
             subject,
             starts: Vec::new(),
             sessions: Vec::new(),
@@ -74,16 +101,45 @@ impl Case {
             responses: Vec::new(),
             table_versions: engine.table_versions().to_string(),
             is_past: false,
+        }
+    }
+
+    /// Names the detections that could not judge something of the case.
+    fn unjudged(&self) -> Vec<String> {
+        let names = self
+            .not_judged
+            .iter()
+            .filter_map(|row| field(row, "detection"));
+        let names: BTreeSet<&str> = names.collect();
+        names.into_iter().map(str::to_string).collect()
+    }
+
+    /// Takes over what a second look by those that could not judge says.
+    fn take_judgement(&mut self, again: Case) {
+        self.not_judged = again.not_judged;
+        let known: BTreeSet<String> = ids(&self.findings).map(str::to_string).collect();
+        let new = again.findings.into_iter();
+        let new = new.filter(|row| field(row, "finding_id").is_none_or(|id| !known.contains(id)));
+        self.findings.extend(new);
+        let severity = |row: &Row| {
+            let all = Severity::ALL.into_iter();
+            let written = field(row, "severity")?;
+            all.rev().position(|severity| severity.as_str() == written)
         };
-        case.fill(&small, library, overrides).await?;
-        Ok(case)
+        self.findings.sort_by_key(severity);
+        let responses = again.responses.into_iter();
+        let new: Vec<_> = responses
+            .filter(|response| !self.responses.contains(response))
+            .collect();
+        self.responses.extend(new);
+        mark_evidence(&mut self.timeline, &self.findings);
     }
 
     async fn fill(
         &mut self,
         engine: &Arc<Engine>,
         library: &Library,
-        overrides: Overrides,
+        options: &RunOptions,
     ) -> Result<()> {
         let at = self.subject.at;
         let (from, until) = (at.saturating_sub(CASE_REACH), at.saturating_add(CASE_REACH));
@@ -92,10 +148,6 @@ impl Case {
             param("until", instant(until)),
             param("sid", text(self.subject.sid.as_deref())),
         ];
-        let options = RunOptions {
-            overrides,
-            ..RunOptions::default()
-        };
         let told = async {
             let (starts, sessions, coverage) = try_join!(
                 query(engine, library, "starts", &params),
@@ -112,7 +164,7 @@ impl Case {
             let timeline = query(engine, library, "timeline", &params).await?;
             anyhow::Ok((starts, sessions, coverage, timeline, sids))
         };
-        let (told, found) = try_join!(told, run(engine, library, &options))?;
+        let (told, found) = try_join!(told, run(engine, library, options))?;
         let sids;
         (
             self.starts,
@@ -150,15 +202,51 @@ impl Case {
                 self.responses.push(response);
             }
         }
-        let proof: BTreeSet<&str> = findings.iter().flat_map(evidence).collect();
-        for event in &mut self.timeline {
-            let is_evidence = field(event, "event_id").is_some_and(|id| proof.contains(id));
-            event.insert("is_evidence".to_string(), json!(is_evidence));
-        }
+        mark_evidence(&mut self.timeline, &findings);
         self.findings = findings;
         self.not_judged = not_judged;
         Ok(())
     }
+}
+
+/// Returns the sessions that show what the streams tell of any session of this app and these buckets.
+async fn witnesses(
+    engine: &Engine,
+    small: &Engine,
+    library: &Library,
+    scope: &Scope<'_>,
+) -> Result<Vec<String>> {
+    let buckets = query(small, library, "buckets", &Vec::new()).await?;
+    let buckets: Vec<&str> = buckets
+        .iter()
+        .filter_map(|row| field(row, "bucket"))
+        .collect();
+    let at = scope.at;
+    let params = vec![
+        param("app_id", text(scope.app_id)),
+        param("buckets", text(Some(&buckets.join(",")))),
+        param("at", instant(at)),
+        param("from", instant(at.saturating_sub(CASE_REACH))),
+        param("until", instant(at.saturating_add(CASE_REACH))),
+        param("read_from", instant(at.saturating_sub(REACH))),
+        param("read_to", instant(at.saturating_add(REACH))),
+    ];
+    let rows = query(engine, library, "witnesses", &params).await?;
+    let sids = rows.iter().filter_map(|row| field(row, "sid"));
+    Ok(sids.map(str::to_string).collect())
+}
+
+/// Says of each event whether a finding rests on it.
+fn mark_evidence(timeline: &mut [Row], findings: &[Row]) {
+    let proof: BTreeSet<&str> = findings.iter().flat_map(evidence).collect();
+    for event in timeline {
+        let is_evidence = field(event, "event_id").is_some_and(|id| proof.contains(id));
+        event.insert("is_evidence".to_string(), json!(is_evidence));
+    }
+}
+
+fn ids(findings: &[Row]) -> impl Iterator<Item = &str> {
+    findings.iter().filter_map(|row| field(row, "finding_id"))
 }
 
 /// Runs a query of `queries/investigations/`, with those of the parameters that it uses.

@@ -19,9 +19,10 @@ use crate::table;
 const OF_THE_WHOLE: [&str; 2] = ["watermarks", "monitored_buckets"];
 
 /// Rows are read from this long before the case to this long after it, as detections do.
-const REACH: Micros = 31 * MICROS_PER_DAY;
+pub(super) const REACH: Micros = 31 * MICROS_PER_DAY;
 
 /// Which rows to lift.
+#[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub app_id: Option<&'a str>,
     pub cname: Option<&'a str>,

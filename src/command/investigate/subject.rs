@@ -15,7 +15,7 @@ use crate::event::Micros;
 const SESSIONS_MAX: usize = 200;
 
 /// What a question turned out to be about.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub app_id: Option<String>,
     pub cname: Option<String>,

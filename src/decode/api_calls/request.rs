@@ -84,18 +84,27 @@ pub(super) struct Storage<'a> {
 
 impl<'a> From<StorageConfig<'a>> for Storage<'a> {
     fn from(config: StorageConfig<'a>) -> Self {
-        let (vendor, region) = (config.vendor.0, config.region.0);
+        let params = config.extension_params.0.unwrap_or_default();
+        let endpoint = params.endpoint.0.and_then(host);
+        let (vendor, region) = match (config.vendor.0, endpoint.as_deref()) {
+            // An endpoint of Amazon's is plain Amazon S3 (storage vendors, vendor 11).
+            (Some(vendor::S3_COMPATIBLE), Some(host))
+                if vendor::from_host(host) == Some(vendor::AMAZON_S3) =>
+            {
+                (Some(vendor::AMAZON_S3), vendor::s3_region(host))
+            }
+            (vendor, _) => (vendor, config.region.0),
+        };
         let region_code = vendor.zip(region);
         let region_code =
             region_code.and_then(|(vendor, region)| vendor::region_code(vendor, region));
-        let params = config.extension_params.0.unwrap_or_default();
         Storage {
             vendor,
             vendor_name: vendor.and_then(vendor::slug).map(Cow::Borrowed),
             region,
             region_code: region_code.map(Cow::Borrowed),
             bucket: config.bucket.filled(),
-            endpoint: params.endpoint.0.and_then(host),
+            endpoint,
             prefix: prefix(config.file_name_prefix.into_items()),
             access_key_fingerprint: config.access_key_fingerprint.filled(),
             // 0 is the unset field of generated clients.

@@ -254,6 +254,21 @@ fn an_update_may_carry_new_storage() {
 }
 
 #[test]
+fn an_endpoint_of_amazon_is_amazon_s3() {
+    let storage = |endpoint: &str| {
+        json!({"body": {"clientRequest": {"storageConfig":
+            {"vendor": 11, "region": 0, "bucket": "b", "extensionParams": {"endpoint": endpoint}}}}})
+    };
+    let row = call(START_PATH, storage("https://s3.eu-west-1.amazonaws.com/"));
+    assert_eq!((row.vendor, row.region), (Some(1), Some(4)));
+    assert_eq!(row.vendor_name.as_deref(), Some("s3"));
+    assert_eq!(row.region_code.as_deref(), Some("eu-west-1"));
+    assert_eq!(row.endpoint.as_deref(), Some("s3.eu-west-1.amazonaws.com"));
+    let row = call(START_PATH, storage("minio.example:9000"));
+    assert_eq!((row.vendor, row.region), (Some(11), Some(0)));
+}
+
+#[test]
 fn a_stop_or_query_says_what_was_uploaded() {
     let stop = format!("/v1/apps/app1/cloud_recording/resourceid/r/sid/{SID}/mode/web/stop");
     for (server_response, status, files) in [

@@ -200,6 +200,7 @@ fn why(
         (Field::Prefix, None) if row.prefix.is_some() => {
             return "from the name of the object in `url`".to_string();
         }
+        (Field::Bucket, None) if row.bucket.is_some() => return "from `url`".to_string(),
         (Field::RecordedAt, Some(column)) if row.recorded_at.is_none() => {
             return format!("column `{}` holds no time that can be read", column.path);
         }

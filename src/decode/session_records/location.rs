@@ -53,6 +53,52 @@ pub(super) fn object_key(url: &str, bucket: Option<&str>) -> Option<String> {
     object_key::parse(&key).file_type.is_some().then_some(key)
 }
 
+/// Returns the bucket that a URL names by its scheme, host or path; none where it names no file that the service
+/// writes, and for a domain of the customer's own.
+pub(super) fn bucket(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_once('/')?;
+    object_key(url, None)?;
+    let is_bucket = BUCKET_SCHEMES
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    if is_bucket {
+        return Some(authority.to_string());
+    }
+    let host = authority.to_ascii_lowercase();
+    let host = host.split(':').next()?;
+    let name = if is_path_style(host) {
+        path.split_once('/').map(|(first, _)| first)
+    } else {
+        in_host(host)
+    };
+    name.filter(|name| !name.is_empty()).map(str::to_string)
+}
+
+/// Returns the bucket before the service's own part of a host.
+fn in_host(host: &str) -> Option<&str> {
+    if let Some(rest) = host.strip_suffix(".bcebos.com") {
+        return rest.rsplit_once('.').map(|(bucket, _)| bucket);
+    }
+    if let Some(bucket) = host.strip_suffix(".storage.googleapis.com") {
+        return Some(bucket);
+    }
+    let services = [
+        (".s3.", "amazonaws.com"),
+        (".s3.", "amazonaws.com.cn"),
+        (".s3-", "amazonaws.com"),
+        (".oss-", "aliyuncs.com"),
+        (".cos.", "myqcloud.com"),
+        (".obs.", "myhuaweicloud.com"),
+    ];
+    let mut named = services.iter().filter_map(|(service, domain)| {
+        let (bucket, region) = host.strip_suffix(domain)?.rsplit_once(service)?;
+        // An access point is no bucket.
+        (!region.starts_with("accesspoint")).then_some(bucket)
+    });
+    named.next()
+}
+
 /// Says whether the bucket is the first step of the path on this host, and not a part of its name.
 fn is_path_style(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
@@ -81,6 +127,42 @@ mod tests {
         ] {
             assert_eq!(without_secrets(url), clean);
         }
+    }
+
+    #[test]
+    fn buckets_come_from_the_hosts_of_vendors() {
+        for (host, named) in [
+            ("https://acme.oss-cn-beijing.aliyuncs.com", Some("acme")),
+            ("https://a.b.s3.eu-west-1.amazonaws.com", Some("a.b")),
+            ("https://acme.s3-us-west-2.amazonaws.com", Some("acme")),
+            ("https://acme.s3.amazonaws.com", Some("acme")),
+            ("https://acme.s3.cn-north-1.amazonaws.com.cn", Some("acme")),
+            ("https://s3.eu-west-1.amazonaws.com/acme", Some("acme")),
+            ("https://p-1.s3-accesspoint.eu-west-1.amazonaws.com", None),
+            (
+                "https://acme-125.cos.ap-beijing.myqcloud.com",
+                Some("acme-125"),
+            ),
+            (
+                "https://acme.obs.cn-north-4.myhuaweicloud.com",
+                Some("acme"),
+            ),
+            ("https://acme.su.bcebos.com", Some("acme")),
+            ("https://storage.googleapis.com/acme", Some("acme")),
+            ("https://acme.storage.googleapis.com", Some("acme")),
+            ("https://x.blob.core.windows.net/acme", Some("acme")),
+            ("s3://acme", Some("acme")),
+            ("https://cdn.example", None),
+            ("https://oss-cn-beijing.aliyuncs.com", None),
+        ] {
+            assert_eq!(
+                bucket(&format!("{host}/a/b.mp4")).as_deref(),
+                named,
+                "{host}"
+            );
+        }
+        assert_eq!(bucket("https://acme.s3.amazonaws.com/recordings/17"), None);
+        assert_eq!(bucket("a/b.mp4"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A mapped row as a session record: values read, vendor and prefix inferred where no column says them.
+//! A mapped row as a session record: values read, vendor, bucket and prefix inferred where no column says them.
 
 use std::borrow::Cow;
 
@@ -21,11 +21,17 @@ pub(super) fn row<'c>(
     row_key: Option<&'c str>,
 ) -> SessionRecordRow<'c> {
     let text = |field| fields.text(field).map(Cow::Owned);
-    let bucket = fields.text(Field::Bucket);
     let url = fields
         .text(Field::Url)
         .map(|url| location::without_secrets(&url));
-    let vendor = vendor_of(fields, url.as_deref()).map(|(vendor, _)| vendor);
+    let bucket = fields
+        .text(Field::Bucket)
+        .or_else(|| location::bucket(url.as_deref()?));
+    let vendor = vendor_of(fields, url.as_deref());
+    let region = fields
+        .text(Field::Region)
+        .map(|written| region_of(written, vendor));
+    let vendor = vendor.map(|(vendor, _)| vendor);
     let prefix = match fields.value(Field::Prefix) {
         Some(value) => prefix(value),
         None => url
@@ -47,7 +53,7 @@ pub(super) fn row<'c>(
         vendor,
         vendor_name: vendor.and_then(vendor::slug).map(Cow::Borrowed),
         bucket: bucket.map(Cow::Owned),
-        region: text(Field::Region),
+        region: region.map(Cow::Owned),
         prefix: prefix.map(Cow::Owned),
         url: url.map(Cow::Owned),
         status: text(Field::Status),
@@ -139,6 +145,16 @@ pub(super) fn vendor_of(fields: &Fields<'_>, url: Option<&str>) -> Option<(i32, 
             .map(|vendor| (vendor, VendorFrom::ConfiguredHost))
             .or_else(|| Some((vendor::from_url(url)?, VendorFrom::Url)))
     })
+}
+
+/// Reads Agora's number of a region, where the vendor is written by its number too; any other writing stays as it is.
+fn region_of(written: String, vendor: Option<(i32, VendorFrom)>) -> String {
+    let code = match vendor {
+        Some((vendor, VendorFrom::Number)) => integer(&written)
+            .and_then(|number| vendor::sure_region_code(vendor, i32::try_from(number).ok()?)),
+        _ => None,
+    };
+    code.map_or(written, str::to_string)
 }
 
 /// Reads a prefix: a path, or a list of its elements as in `fileNamePrefix`.

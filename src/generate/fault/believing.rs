@@ -8,11 +8,13 @@ use crate::generate::session::{Files, Session, accepted, duration, finish, run};
 use crate::generate::session_records::{self, Change, Row};
 use crate::generate::story::{MILLI, SECOND, Story};
 use crate::generate::truth::Planted;
-use crate::generate::world::{App, Storage};
+use crate::generate::world::{App, Storage, VendorSpelling};
 
-pub(super) const PLOTS: [Plot; 4] = [
+pub(super) const PLOTS: [Plot; 6] = [
     ("written_too_early", written_too_early),
+    ("refused_path_believed", refused_path_believed),
     ("other_bucket_believed", other_bucket_believed),
+    ("other_bucket_in_url", other_bucket_in_url),
     ("other_path_believed", other_path_believed),
     ("other_region_believed", other_region_believed),
 ];
@@ -50,6 +52,41 @@ fn written_too_early(story: &mut Story) {
     planted.expect(story, "record_before_response", Some("too_early"));
 }
 
+/// The row keeps the path of a second start, which was refused.
+fn refused_path_believed(story: &mut Story) {
+    let (app, home, _) = story.app_with_columns();
+    let channel = story.channel(app);
+    let sid = story.sid();
+    let (ticket, from) = accepted(story, &channel, home, story.starts_at, &sid);
+    let path = "elsewhere/kept";
+    story.twist.path = Some(path);
+    let second = api_calls::acquire(story, &channel, from + SECOND, &[]);
+    let refused = Start::new(story, home, second.at + 200 * MILLI, Answer::Conflict);
+    api_calls::start(story, &channel, &second, &refused);
+    story.twist.path = None;
+    let session = Session {
+        channel: &channel,
+        ticket: &ticket,
+        sid: &sid,
+        storage: home,
+        from,
+        until: from + duration(story),
+        files: Files::Arrive,
+    };
+    let ended = run(story, &session);
+    let mut row = Row::new(story, &ticket.resource_id, home, path);
+    row.recording(&sid);
+    let written_at = refused.answered_at() + 3 * SECOND;
+    session_records::write(story, &channel, &row, Change::Insert, written_at);
+    finish(story, &session, &mut row, &ended);
+    let case = "refused_path_believed";
+    let planted = Planted::new(case, &channel, &[&sid], home, home, "race");
+    let twin = Some("same_identity_rejected");
+    planted.expect(story, "conflicting_starts", twin);
+    planted.expect(story, "destination_mismatch", Some("prefix"));
+    planted.expect(story, "record_before_response", Some("failed_storage"));
+}
+
 /// The row keeps the name of a bucket that was given up.
 fn other_bucket_believed(story: &mut Story) {
     let (app, home, _) = story.app_with_columns();
@@ -57,6 +94,18 @@ fn other_bucket_believed(story: &mut Story) {
     misplaced(
         story,
         ("other_bucket_believed", "bucket"),
+        (app, home, None),
+        rename,
+    );
+}
+
+/// The row has nothing but a URL, and that leads to another bucket.
+fn other_bucket_in_url(story: &mut Story) {
+    let (app, home, _) = story.app_with_urls();
+    let rename = |row: &mut Row| row.in_bucket("retired-archive");
+    misplaced(
+        story,
+        ("other_bucket_in_url", "bucket"),
         (app, home, None),
         rename,
     );
@@ -77,12 +126,15 @@ fn other_region_believed(story: &mut Story) {
         true => home,
         false => other,
     };
-    let region = match storage.slug {
-        "oss" => "cn-zhangjiakou",
-        "s3" => "sa-east-1",
-        "cos" => "ap-chengdu",
-        _ => "cn-south-1",
+    let (region, number) = match storage.slug {
+        "oss" => ("cn-zhangjiakou", "4"),
+        "s3" => ("sa-east-1", "12"),
+        "cos" => ("ap-chengdu", "4"),
+        _ => ("cn-south-1", "4"),
     };
+    // Who writes Agora's number of the vendor may write that of the region.
+    let by_number = app.spelling == VendorSpelling::Number && story.chance(50);
+    let region = if by_number { number } else { region };
     let fault = ("other_region_believed", "region");
     let move_it = |row: &mut Row| row.in_region(region);
     misplaced(story, fault, (app, storage, None), move_it);

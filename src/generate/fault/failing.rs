@@ -11,7 +11,7 @@ use crate::generate::twist::{Deliveries, Stop};
 use crate::generate::webhooks::{self, Lifecycle};
 use crate::generate::world::{Mode, Storage};
 
-pub(super) const PLOTS: [Plot; 21] = [
+pub(super) const PLOTS: [Plot; 22] = [
     ("nothing_to_record", nothing_to_record),
     ("nobody_came", nobody_came),
     ("uid_taken", uid_taken),
@@ -27,6 +27,7 @@ pub(super) const PLOTS: [Plot; 21] = [
     ("moved_to_another_server", moved_to_another_server),
     ("flapping", flapping),
     ("looked_ended", looked_ended),
+    ("looked_ended_until_it_left", looked_ended_until_it_left),
     ("page_failed", page_failed),
     ("page_reloaded", page_reloaded),
     ("notices_lost", notices_lost),
@@ -316,6 +317,24 @@ fn looked_ended(story: &mut Story) {
     api_calls::refused(story, &channel, ticket, sid, "query", at, NO_WORKER);
     let failure = ("false_end", "service");
     plant(story, "looked_ended", &channel, &[sid], failure);
+}
+
+/// The same, and nothing but its leaving tells later that it had been there.
+fn looked_ended_until_it_left(story: &mut Story) {
+    let channel = story.channel_in_turn();
+    let times = (story.starts_at, 12 * MINUTE);
+    let told = unusual(story, &channel, times, Files::Arrive, |_, _, _| ());
+    let at = told.from + 6 * MINUTE;
+    let (ticket, sid) = (&told.ticket, &told.sid);
+    api_calls::refused(story, &channel, ticket, sid, "query", at, NO_WORKER);
+    let failure = ("false_end", "service");
+    plant(
+        story,
+        "looked_ended_until_it_left",
+        &channel,
+        &[sid],
+        failure,
+    );
 }
 
 /// The page does not load (P49).

@@ -10,10 +10,11 @@ use crate::generate::session::{
 use crate::generate::story::{Channel, MILLI, MINUTE, SECOND, Story};
 use crate::generate::truth::Planted;
 use crate::generate::webhooks::{self, Lifecycle};
-use crate::generate::world::Mode;
+use crate::generate::world::{Mode, Storage};
 
-pub(super) const PLOTS: [Plot; 14] = [
+pub(super) const PLOTS: [Plot; 15] = [
     ("same_ticket_again", same_ticket_again),
+    ("same_ticket_by_endpoint", same_ticket_by_endpoint),
     ("refused_twin", refused_twin),
     ("accepted_twin", accepted_twin),
     ("undeclared_twin", undeclared_twin),
@@ -71,6 +72,42 @@ fn same_ticket_again(story: &mut Story) {
     api_calls::start(story, &channel, &ticket, &again);
     go_on(story, &channel, &ticket, &sid, from);
     let planted = Planted::new("same_ticket_again", &channel, &[&sid], home, home, "race");
+    planted.expect(story, "redundant_starts", Some("same_ticket"));
+}
+
+/// The same, where the second start names Amazon S3 by its endpoint, as S3-compatible storage (storage vendors, vendor 11).
+fn same_ticket_by_endpoint(story: &mut Story) {
+    let (app, _, s3) = story.oss_and_s3_app();
+    let channel = story.channel(app);
+    let sid = story.sid();
+    let (ticket, from) = accepted(story, &channel, s3, story.starts_at, &sid);
+    let endpoint = match s3.region_code {
+        "ap-south-1" => "https://s3.ap-south-1.amazonaws.com",
+        "ap-southeast-1" => "s3.ap-southeast-1.amazonaws.com",
+        _ => "s3.dualstack.eu-central-1.amazonaws.com:443",
+    };
+    let compatible = Storage {
+        vendor: 11,
+        region: 0,
+        endpoint: Some(endpoint),
+        ..*s3
+    };
+    let at = from + 20 * SECOND;
+    let again = Start::new(story, &compatible, at, Answer::AlreadyStarted);
+    api_calls::start(story, &channel, &ticket, &again);
+    let session = Session {
+        channel: &channel,
+        ticket: &ticket,
+        sid: &sid,
+        storage: s3,
+        from,
+        until: from + duration(story),
+        files: Files::Arrive,
+    };
+    let ended = run(story, &session);
+    session::believe(story, &session, s3, &ended);
+    let case = "same_ticket_by_endpoint";
+    let planted = Planted::new(case, &channel, &[&sid], s3, s3, "race");
     planted.expect(story, "redundant_starts", Some("same_ticket"));
 }
 

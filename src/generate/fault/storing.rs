@@ -4,14 +4,14 @@
 use serde_json::json;
 
 use crate::generate::Plot;
-use crate::generate::api_calls::Ticket;
+use crate::generate::api_calls::{self, Ticket};
 use crate::generate::session::{self, Files, Session, duration, unusual, write_file};
 use crate::generate::story::{Channel, HOUR, MINUTE, SECOND, Story};
 use crate::generate::truth::Planted;
 use crate::generate::twist::Stop;
 use crate::generate::world::Mode;
 
-pub(super) const PLOTS: [Plot; 14] = [
+pub(super) const PLOTS: [Plot; 15] = [
     ("announcement_lost", announcement_lost),
     ("silent_session", silent_session),
     ("backup_returned", backup_returned),
@@ -19,6 +19,7 @@ pub(super) const PLOTS: [Plot; 14] = [
     ("index_came_back", index_came_back),
     ("wrong_keys", wrong_keys),
     ("expired_keys", expired_keys),
+    ("keys_renewed_too_late", keys_renewed_too_late),
     ("upload_timed_out", upload_timed_out),
     ("upload_late", upload_late),
     ("upload_behind", upload_behind),
@@ -155,6 +156,24 @@ fn expired_keys(story: &mut Story) {
         twist.more(1, end + 20 * SECOND, uploader_error(47, 4));
     });
     let planted = planted("expired_keys", &channel, &told.sid, "credentials");
+    planted.expect(story, "storage_credentials", Some("expired"));
+}
+
+/// The same, and an update renews them when an upload has failed already (P27).
+fn keys_renewed_too_late(story: &mut Story) {
+    let channel = story.channel_in_turn();
+    let end = (story.starts_at / SECOND + 4 * 3_600) * SECOND;
+    story.twist.credentials_end = Some(end);
+    let times = (story.starts_at, 4 * HOUR + 30 * MINUTE);
+    let told = unusual(story, &channel, times, Files::Arrive, |twist, _, _| {
+        twist.writes_end = Some(end);
+        twist.untold = &[31];
+        twist.stop = Stop::Answered("unknown");
+        twist.more(1, end + 20 * SECOND, uploader_error(47, 5));
+    });
+    let (ticket, sid, at) = (&told.ticket, &told.sid, end + 5 * MINUTE);
+    api_calls::update_storage(story, &channel, ticket, sid, channel.app.home, at);
+    let planted = planted("keys_renewed_too_late", &channel, sid, "credentials");
     planted.expect(story, "storage_credentials", Some("expired"));
 }
 

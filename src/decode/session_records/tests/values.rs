@@ -58,6 +58,31 @@ fn vendors_are_read_in_all_their_writings() {
 }
 
 #[test]
+fn region_numbers_are_read_beside_vendor_numbers() {
+    for (vendor, region, code) in [
+        (json!(1), json!(4), "eu-west-1"),
+        (json!("2"), json!("0"), "cn-hangzhou"),
+        (json!(2), json!("cn-hangzhou"), "cn-hangzhou"),
+        // A code that nobody is sure of, and a number by who knows whose count.
+        (json!(2), json!(18), "18"),
+        (json!("oss"), json!(1), "1"),
+        (json!(5), json!(0), "0"),
+    ] {
+        let message = json!({"sid": SID, "vendor": vendor, "region": region}).to_string();
+        assert_eq!(one(&message).2.region, text(code), "{message}");
+    }
+}
+
+#[test]
+fn buckets_come_from_their_column_else_from_the_url() {
+    let url = format!("https://acme.oss-cn-beijing.aliyuncs.com/a/{SID}_room_0.mp4");
+    let row = one(&json!({"sid": SID, "url": url}).to_string()).2;
+    assert_eq!(row.bucket, text("acme"));
+    let row = one(&json!({"sid": SID, "url": url, "bucket": "other"}).to_string()).2;
+    assert_eq!(row.bucket, text("other"));
+}
+
+#[test]
 fn prefixes_come_from_their_column_else_from_the_url() {
     let url = format!(
         "https://u:p@acme.oss-cn-beijing.aliyuncs.com/tenant%20A/b/{SID}_room_0.mp4?Signature=x"
