@@ -122,8 +122,8 @@ SELECT
                     CASE WHEN sessions.storage IS NOT NULL THEN concat(' into ', sessions.storage) END,
                     ', but no file of it was seen. ',
                     CASE
-                        WHEN intended.at IS NOT NULL THEN concat(
-                            'A look into that bucket at ', to_char(intended.at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC found nothing.'
+                        WHEN intended.empty_at IS NOT NULL THEN concat(
+                            'A look into that bucket at ', to_char(intended.empty_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC found nothing.'
                         )
                         WHEN monitored_buckets.bucket IS NULL AND intended.answer IS NOT NULL
                             THEN 'That bucket has never sent an event and refused to be looked into, so nothing can be said of what it holds.'
@@ -175,7 +175,7 @@ LEFT JOIN (
                 vendor_name, ':', bucket, ' at ', to_char(at, '%Y-%m-%d %H:%M:%S'), ': ',
                 CASE
                     WHEN files > 0 THEN concat(files, CASE WHEN files = 1 THEN ' file' ELSE ' files' END)
-                    WHEN is_empty THEN 'nothing'
+                    WHEN empty_at IS NOT NULL THEN 'nothing'
                     ELSE 'refused'
                 END,
                 CASE WHEN missing > 0 THEN concat(', ', missing, ' promised missing') END
@@ -183,30 +183,10 @@ LEFT JOIN (
             '; ' ORDER BY vendor_name, bucket
         ) AS says,
         sum(missing) AS missing
-    FROM (
-        SELECT
-            sid,
-            vendor_name,
-            bucket,
-            max(audited_at) AS at,
-            count(DISTINCT CASE WHEN result = 'found' THEN "key" END) AS files,
-            count(DISTINCT CASE WHEN result = 'missing' THEN "key" END) AS missing,
-            bool_or(result = 'missing' AND "key" IS NULL) AS is_empty
-        FROM session_audits
-        GROUP BY sid, vendor_name, bucket
-    )
+    FROM bucket_looks
     GROUP BY sid
 ) AS looks ON looks.sid = sessions.sid
-LEFT JOIN (
-    SELECT
-        sid,
-        vendor_name,
-        bucket,
-        max(CASE WHEN result = 'missing' AND "key" IS NULL THEN audited_at END) AS at,
-        max(answer) AS answer
-    FROM session_audits
-    GROUP BY sid, vendor_name, bucket
-) AS intended
+LEFT JOIN bucket_looks AS intended
     ON intended.sid = sessions.sid
     AND intended.vendor_name = sessions.vendor_name
     AND intended.bucket = sessions.bucket

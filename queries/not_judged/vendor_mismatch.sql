@@ -7,8 +7,8 @@ SELECT
         'the record names ', session_beliefs.vendor_name, ', the accepted start asked for ',
         accepted_starts.vendor_name, ':', accepted_starts.bucket, '; ',
         CASE
-            WHEN looks.at IS NOT NULL THEN concat(
-                'a look into it at ', to_char(looks.at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC found no file'
+            WHEN looks.empty_at IS NOT NULL THEN concat(
+                'a look into it at ', to_char(looks.empty_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC found no file'
             )
             WHEN monitored_buckets.bucket IS NULL AND looks.answer IS NOT NULL THEN concat(
                 'that bucket has never sent an event and could not be looked into: ', looks.answer
@@ -23,16 +23,7 @@ LEFT ANTI JOIN session_whereabouts ON session_whereabouts.sid = session_beliefs.
 LEFT JOIN monitored_buckets
     ON monitored_buckets.vendor_name = accepted_starts.vendor_name
     AND monitored_buckets.bucket = accepted_starts.bucket
-LEFT JOIN (
-    SELECT
-        sid,
-        vendor_name,
-        bucket,
-        max(CASE WHEN result = 'missing' AND "key" IS NULL THEN audited_at END) AS at,
-        max(answer) AS answer
-    FROM session_audits
-    GROUP BY sid, vendor_name, bucket
-) AS looks
+LEFT JOIN bucket_looks AS looks
     ON looks.sid = session_beliefs.sid
     AND looks.vendor_name = accepted_starts.vendor_name
     AND looks.bucket = accepted_starts.bucket

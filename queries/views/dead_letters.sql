@@ -23,7 +23,7 @@
 -- headers      = { type = "string", doc = "the message's headers as JSON, redacted" }
 -- ---
 SELECT
-    'api_calls' AS stream,
+    dead.stream,
     dead.position,
     dead.topic,
     dead."partition",
@@ -39,190 +39,17 @@ SELECT
     dead.headers
 FROM (
     SELECT
+        *,
         concat(
             topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
-        ) AS position,
-        topic,
-        "partition",
-        "offset",
-        record_index,
-        received_at,
-        event_date,
-        reason,
-        detail,
-        payload,
-        raw,
-        "key",
-        headers
-    FROM log_api_calls
+        ) AS position
+    FROM log_rows
     WHERE disposition = 'dead' AND replay_of IS NULL
 ) AS dead
 LEFT ANTI JOIN (
-    SELECT replay_of
-    FROM log_api_calls
+    SELECT stream, replay_of
+    FROM log_rows
     WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
-) AS answers ON answers.replay_of = dead.position
-UNION ALL
-SELECT
-    'webhooks' AS stream,
-    dead.position,
-    dead.topic,
-    dead."partition",
-    dead."offset",
-    dead.record_index,
-    dead.received_at,
-    dead.event_date,
-    dead.reason,
-    dead.detail,
-    dead.payload,
-    dead.raw,
-    dead."key",
-    dead.headers
-FROM (
-    SELECT
-        concat(
-            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
-        ) AS position,
-        topic,
-        "partition",
-        "offset",
-        record_index,
-        received_at,
-        event_date,
-        reason,
-        detail,
-        payload,
-        raw,
-        "key",
-        headers
-    FROM log_webhooks
-    WHERE disposition = 'dead' AND replay_of IS NULL
-) AS dead
-LEFT ANTI JOIN (
-    SELECT replay_of
-    FROM log_webhooks
-    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
-) AS answers ON answers.replay_of = dead.position
-UNION ALL
-SELECT
-    'storage_events' AS stream,
-    dead.position,
-    dead.topic,
-    dead."partition",
-    dead."offset",
-    dead.record_index,
-    dead.received_at,
-    dead.event_date,
-    dead.reason,
-    dead.detail,
-    dead.payload,
-    dead.raw,
-    dead."key",
-    dead.headers
-FROM (
-    SELECT
-        concat(
-            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
-        ) AS position,
-        topic,
-        "partition",
-        "offset",
-        record_index,
-        received_at,
-        event_date,
-        reason,
-        detail,
-        payload,
-        raw,
-        "key",
-        headers
-    FROM log_storage_events
-    WHERE disposition = 'dead' AND replay_of IS NULL
-) AS dead
-LEFT ANTI JOIN (
-    SELECT replay_of
-    FROM log_storage_events
-    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
-) AS answers ON answers.replay_of = dead.position
-UNION ALL
-SELECT
-    'session_records' AS stream,
-    dead.position,
-    dead.topic,
-    dead."partition",
-    dead."offset",
-    dead.record_index,
-    dead.received_at,
-    dead.event_date,
-    dead.reason,
-    dead.detail,
-    dead.payload,
-    dead.raw,
-    dead."key",
-    dead.headers
-FROM (
-    SELECT
-        concat(
-            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
-        ) AS position,
-        topic,
-        "partition",
-        "offset",
-        record_index,
-        received_at,
-        event_date,
-        reason,
-        detail,
-        payload,
-        raw,
-        "key",
-        headers
-    FROM log_session_records
-    WHERE disposition = 'dead' AND replay_of IS NULL
-) AS dead
-LEFT ANTI JOIN (
-    SELECT replay_of
-    FROM log_session_records
-    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
-) AS answers ON answers.replay_of = dead.position
-UNION ALL
-SELECT
-    'upload_status' AS stream,
-    dead.position,
-    dead.topic,
-    dead."partition",
-    dead."offset",
-    dead.record_index,
-    dead.received_at,
-    dead.event_date,
-    dead.reason,
-    dead.detail,
-    dead.payload,
-    dead.raw,
-    dead."key",
-    dead.headers
-FROM (
-    SELECT
-        concat(
-            topic, '/', coalesce(CAST("partition" AS STRING), source_id), '@', "offset", '#', record_index
-        ) AS position,
-        topic,
-        "partition",
-        "offset",
-        record_index,
-        received_at,
-        event_date,
-        reason,
-        detail,
-        payload,
-        raw,
-        "key",
-        headers
-    FROM log_upload_status
-    WHERE disposition = 'dead' AND replay_of IS NULL
-) AS dead
-LEFT ANTI JOIN (
-    SELECT replay_of
-    FROM log_upload_status
-    WHERE disposition IN ('event', 'skipped') AND replay_of IS NOT NULL
-) AS answers ON answers.replay_of = dead.position
+) AS answers
+    ON answers.stream = dead.stream
+    AND answers.replay_of = dead.position

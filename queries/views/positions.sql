@@ -14,7 +14,7 @@
 -- occurred_at  = { type = "timestamp", doc = "event time, where it can be trusted" }
 -- ---
 SELECT
-    'api_calls' AS stream,
+    stream,
     topic,
     source_id,
     "partition",
@@ -22,65 +22,5 @@ SELECT
     coalesce(offset_to, "offset" + 1) AS to_offset,
     record_index,
     CASE WHEN time_trusted THEN occurred_at END AS occurred_at
-FROM log_api_calls
-WHERE replay_of IS NULL
-UNION ALL
-SELECT
-    'webhooks' AS stream,
-    topic,
-    source_id,
-    "partition",
-    "offset" AS from_offset,
-    coalesce(offset_to, "offset" + 1) AS to_offset,
-    record_index,
-    CASE WHEN time_trusted THEN occurred_at END AS occurred_at
-FROM log_webhooks
-WHERE replay_of IS NULL
-UNION ALL
-SELECT
-    'storage_events' AS stream,
-    topic,
-    source_id,
-    "partition",
-    "offset" AS from_offset,
-    coalesce(offset_to, "offset" + 1) AS to_offset,
-    record_index,
-    CASE WHEN time_trusted THEN occurred_at END AS occurred_at
-FROM log_storage_events
-WHERE replay_of IS NULL
-UNION ALL
-SELECT
-    'session_records' AS stream,
-    topic,
-    source_id,
-    "partition",
-    "offset" AS from_offset,
-    coalesce(offset_to, "offset" + 1) AS to_offset,
-    record_index,
-    CASE WHEN time_trusted THEN occurred_at END AS occurred_at
-FROM log_session_records
-WHERE replay_of IS NULL
-UNION ALL
-SELECT
-    'audits' AS stream,
-    topic,
-    source_id,
-    "partition",
-    "offset" AS from_offset,
-    coalesce(offset_to, "offset" + 1) AS to_offset,
-    record_index,
-    CASE WHEN time_trusted THEN occurred_at END AS occurred_at
-FROM log_audits
-WHERE replay_of IS NULL
-UNION ALL
-SELECT
-    'upload_status' AS stream,
-    topic,
-    source_id,
-    "partition",
-    "offset" AS from_offset,
-    coalesce(offset_to, "offset" + 1) AS to_offset,
-    record_index,
-    CASE WHEN time_trusted THEN occurred_at END AS occurred_at
-FROM log_upload_status
+FROM log_rows
 WHERE replay_of IS NULL

@@ -30,18 +30,6 @@
 -- looked_into   = { type = "string", doc = "all buckets in which a look found nothing, as vendor:bucket" }
 -- refused_by    = { type = "string", doc = "those that refused to be looked into" }
 -- ---
-WITH looks AS (
-    SELECT
-        sid,
-        vendor_name,
-        bucket,
-        max(CASE WHEN result = 'missing' AND "key" IS NULL THEN audited_at END) AS at,
-        max(CASE WHEN result = 'missing' AND "key" IS NULL THEN event_id END) AS event_id,
-        max(answer) AS answer
-    FROM session_audits
-    GROUP BY sid, vendor_name, bucket
-)
-
 SELECT
     session_uploads.sid,
     coalesce(accepted_starts.app_id, session_uploads.app_id) AS app_id,
@@ -58,18 +46,18 @@ SELECT
     accepted_starts.storage,
     -- Whoever looked into the bucket need not have watched it before, but whoever watched it since knows more.
     CASE
-        WHEN audited.at IS NOT NULL THEN least(monitored_buckets.first_at, session_uploads.announced_at)
+        WHEN audited.empty_at IS NOT NULL THEN least(monitored_buckets.first_at, session_uploads.announced_at)
         ELSE monitored_buckets.first_at
     END AS watched_since,
     CASE
-        WHEN monitored_buckets.first_at <= coalesce(audited.at, monitored_buckets.first_at)
+        WHEN monitored_buckets.first_at <= coalesce(audited.empty_at, monitored_buckets.first_at)
             AND monitored_buckets.last_at IS NOT NULL
             AND stream.watermark IS NOT NULL
-            THEN greatest(audited.at, least(monitored_buckets.last_at, stream.watermark))
-        ELSE audited.at
+            THEN greatest(audited.empty_at, least(monitored_buckets.last_at, stream.watermark))
+        ELSE audited.empty_at
     END AS watched_until,
-    audited.at AS audited_at,
-    audited.event_id AS audit_id,
+    audited.empty_at AS audited_at,
+    audited.empty_id AS audit_id,
     audited.answer AS audit_answer,
     all_looks.looked_into,
     all_looks.refused_by
@@ -89,7 +77,7 @@ LEFT JOIN accepted_starts ON accepted_starts.sid = session_uploads.sid
 LEFT JOIN monitored_buckets
     ON monitored_buckets.vendor_name = accepted_starts.vendor_name
     AND monitored_buckets.bucket = accepted_starts.bucket
-LEFT JOIN looks AS audited
+LEFT JOIN bucket_looks AS audited
     ON audited.sid = session_uploads.sid
     AND audited.vendor_name = accepted_starts.vendor_name
     AND audited.bucket = accepted_starts.bucket
@@ -97,12 +85,12 @@ LEFT JOIN (
     SELECT
         sid,
         string_agg(
-            CASE WHEN at IS NOT NULL THEN concat(vendor_name, ':', bucket) END, ', ' ORDER BY vendor_name, bucket
+            CASE WHEN empty_at IS NOT NULL THEN concat(vendor_name, ':', bucket) END, ', ' ORDER BY vendor_name, bucket
         ) AS looked_into,
         string_agg(
-            CASE WHEN at IS NULL THEN concat(vendor_name, ':', bucket) END, ', ' ORDER BY vendor_name, bucket
+            CASE WHEN empty_at IS NULL THEN concat(vendor_name, ':', bucket) END, ', ' ORDER BY vendor_name, bucket
         ) AS refused_by
-    FROM looks
+    FROM bucket_looks
     GROUP BY sid
 ) AS all_looks ON all_looks.sid = session_uploads.sid
 LEFT JOIN (
