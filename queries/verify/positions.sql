@@ -13,10 +13,10 @@
 -- [columns]
 -- topic        = { type = "string", doc = "topic; import for files" }
 -- source_id    = { type = "string", doc = "cluster@epoch; hash of the content for files" }
--- partition    = { type = "int32", doc = "partition; null for files" }
+-- partition    = { type = "int64", doc = "partition; null for files" }
 -- from_offset  = { type = "int64", doc = "the first offset, or line, that the row covers" }
 -- to_offset    = { type = "int64", doc = "the one after the last" }
--- record_index = { type = "int32", doc = "place of the event in its message, from 0" }
+-- record_index = { type = "int64", doc = "place of the event in its message, from 0" }
 -- occurred_at  = { type = "timestamp", doc = "the time of the event" }
 -- ---
 SELECT topic, source_id, "partition", from_offset, to_offset, record_index, occurred_at
