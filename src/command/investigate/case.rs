@@ -17,7 +17,7 @@ use super::gather::{REACH, Scope, gather};
 use super::subject::Subject;
 use crate::detection::front_matter::Severity;
 use crate::detection::library::{Library, Overrides};
-use crate::detection::run::{RunOptions, run};
+use crate::detection::run::{Findings, RunOptions, run};
 use crate::engine::{Engine, Params};
 use crate::event::{MICROS_PER_SECOND, Micros};
 
@@ -82,8 +82,12 @@ impl Case {
                 ..scope
             };
             let wide = Arc::new(gather(engine, library, &scope).await?);
-            let mut again = Case::of(subject.clone(), engine);
-            again.fill(&wide, library, &options).await?;
+            let mut again = Case {
+                starts: case.starts.clone(),
+                sessions: case.sessions.clone(),
+                ..Case::of(subject.clone(), engine)
+            };
+            again.judge(&run(&wide, library, &options).await?, library)?;
             case.take_judgement(again);
         }
         Ok(case)
@@ -154,25 +158,22 @@ impl Case {
                 query(engine, library, "sessions", &params),
                 query(engine, library, "coverage", &params),
             )?;
-            let sids: BTreeSet<String> = sessions.iter().filter_map(sid_of).collect();
-            let listed = sids
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(",");
+            let sids: BTreeSet<&str> = sids(&sessions).collect();
+            let listed = sids.into_iter().collect::<Vec<_>>().join(",");
             let params = [&params[..], &[param("sids", text(Some(&listed)))]].concat();
             let timeline = query(engine, library, "timeline", &params).await?;
-            anyhow::Ok((starts, sessions, coverage, timeline, sids))
+            anyhow::Ok((starts, sessions, coverage, timeline))
         };
         let (told, found) = try_join!(told, run(engine, library, options))?;
-        let sids;
-        (
-            self.starts,
-            self.sessions,
-            self.coverage,
-            self.timeline,
-            sids,
-        ) = told;
+        (self.starts, self.sessions, self.coverage, self.timeline) = told;
+        self.judge(&found, library)
+    }
+
+    /// Takes what the detections found of the case, and what they could not judge of it.
+    fn judge(&mut self, found: &Findings, library: &Library) -> Result<()> {
+        let at = self.subject.at;
+        let (from, until) = (at.saturating_sub(CASE_REACH), at.saturating_add(CASE_REACH));
+        let sids: BTreeSet<&str> = sids(&self.sessions).collect();
         let is_of_case = |row: &Row| {
             let names_session = |sid: &Value| sid.as_str().is_some_and(|sid| sids.contains(sid));
             let in_time = |name| micros(row, name).is_some_and(|at| (from..until).contains(&at));
@@ -284,8 +285,8 @@ pub(super) fn field<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
     row.get(name).and_then(Value::as_str)
 }
 
-fn sid_of(row: &Row) -> Option<String> {
-    field(row, "sid").map(str::to_string)
+fn sids(sessions: &[Row]) -> impl Iterator<Item = &str> {
+    sessions.iter().filter_map(|row| field(row, "sid"))
 }
 
 /// Returns the event ids that a finding rests on.
