@@ -30,32 +30,36 @@ places AS (
     GROUP BY sid, vendor_name, bucket
 ),
 
+said AS (
+    SELECT record_id, vendor_name, bucket, version_at, received_at, position
+    FROM record_versions
+    WHERE vendor_name IS NOT NULL
+),
+
 versions AS (
     -- What the record that counts for a session said, and until when.
     SELECT
         session_beliefs.sid,
-        record_versions.vendor_name,
-        record_versions.bucket,
-        record_versions.version_at,
-        lead(record_versions.version_at) OVER (
+        said.vendor_name,
+        said.bucket,
+        said.version_at,
+        lead(said.version_at) OVER (
             PARTITION BY session_beliefs.sid
-            ORDER BY record_versions.version_at, record_versions.received_at, record_versions.position
+            ORDER BY said.version_at, said.received_at, said.position
         ) AS replaced_at
     FROM session_beliefs
     INNER JOIN session_landings ON session_landings.sid = session_beliefs.sid
-    INNER JOIN record_versions ON record_versions.record_id = session_beliefs.record_id
+    INNER JOIN said ON said.record_id = session_beliefs.record_id
     INNER JOIN (
         -- Only records that ever named a vendor without files of the session.
         SELECT session_beliefs.record_id
         FROM session_beliefs
         INNER JOIN session_landings ON session_landings.sid = session_beliefs.sid
-        INNER JOIN record_versions ON record_versions.record_id = session_beliefs.record_id
-        WHERE record_versions.vendor_name IS NOT NULL
+        INNER JOIN said ON said.record_id = session_beliefs.record_id
         GROUP BY session_beliefs.record_id
-        HAVING count(DISTINCT record_versions.vendor_name) > 1
-            OR bool_or(NOT array_contains(session_landings.vendors, record_versions.vendor_name))
+        HAVING count(DISTINCT said.vendor_name) > 1
+            OR bool_or(NOT array_contains(session_landings.vendors, said.vendor_name))
     ) AS doubtful ON doubtful.record_id = session_beliefs.record_id
-    WHERE record_versions.vendor_name IS NOT NULL
 ),
 
 beliefs AS (
