@@ -14,10 +14,14 @@ use clap::{Args, ValueEnum};
 
 use super::output::EngineArgs;
 use super::{Context, Outcome};
+use crate::detection::library::Library;
 use crate::detection::window::{self, Window};
-use crate::engine::Kept;
+use crate::engine::{Engine, Kept};
+use crate::event::Micros;
 use crate::render::{Output, terminal_width};
 pub use case::Case;
+use gather::gather;
+use subject::Subject;
 
 /// Say what happened to one recording: verdict, cause, starts side by side, timeline, evidence, next step
 ///
@@ -87,28 +91,58 @@ pub enum Form {
     Ndjson,
 }
 
+impl Question {
+    /// Says whether anything is asked about.
+    pub fn is_asked(&self) -> bool {
+        let about = [&self.sid, &self.cname, &self.key, &self.resource_id];
+        about.into_iter().any(Option::is_some)
+    }
+
+    /// Returns the time asked about.
+    fn at(&self, context: &Context) -> Result<Option<Micros>> {
+        let at = self.at.as_deref();
+        at.map(|text| window::instant(text, context.clock.now()))
+            .transpose()
+    }
+}
+
 pub async fn run(mut args: InvestigateArgs, context: &Context) -> Result<Outcome> {
-    let at = args
-        .question
-        .at
-        .as_deref()
-        .map(|text| window::instant(text, context.clock.now()))
-        .transpose()?;
+    let at = args.question.at(context)?;
     let (since, until) = (args.since.as_deref(), args.until.as_deref());
     let days = Window::parse(since, until, context.clock.now())?;
     args.engine.read_until = days.until;
-    // `watermarks` reads it more than once.
-    let kept = Kept::views(["partition_hours"]);
-    let (engine, library) = args
-        .engine
-        .open_keeping(context, days.since, |_| Ok(kept))
-        .await?;
+    let (engine, library) = open(&args.engine, context, days).await?;
     let overrides = library.overrides(&context.config.detect.params, &[])?;
-    let engine = Arc::new(engine);
     let mut case = Case::open(&engine, &library, overrides, &args.question, at).await?;
     case.is_past = args.engine.is_past();
     print(&case, args.format)?;
     Ok(Outcome::Clean)
+}
+
+async fn open(
+    args: &EngineArgs,
+    context: &Context,
+    days: Window,
+) -> Result<(Arc<Engine>, Library)> {
+    // `watermarks` reads it more than once.
+    let kept = Kept::views(["partition_hours"]);
+    let opened = args.open_keeping(context, days.since, |_| Ok(kept));
+    let (engine, library) = opened.await?;
+    Ok((Arc::new(engine), library))
+}
+
+/// Opens a session over the rows of one case alone: those that the answer to the question is made of. Returns the versions
+/// of the tables that they are from, too.
+pub(super) async fn open_case(
+    args: &EngineArgs,
+    question: &Question,
+    context: &Context,
+    days: Window,
+) -> Result<(Engine, Library, String)> {
+    let (engine, library) = open(args, context, days).await?;
+    let subject = Subject::find(&engine, &library, question, question.at(context)?).await?;
+    let case = gather(&engine, &library, &subject.scope()).await?;
+    Ok((case, library, engine.table_versions().to_string()))
 }
 
 /// Prints the answer on stdout.

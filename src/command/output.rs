@@ -166,14 +166,18 @@ impl EngineArgs {
         let library =
             (library.join_unwind().await).context("reading the queries was stopped")??;
         let tables = tables?;
-        if tables.is_empty() && !self.is_open {
-            let then = self.as_of.as_ref().map_or("yet", |_| "at that time");
-            eprintln!(
-                "note: there is no table in the lake `{}` {then}; all of them look empty",
-                context.lake
-            );
-        }
-        Ok(Opened { library, tables })
+        let then = self.as_of.as_ref().map_or("yet", |_| "at that time");
+        let is_noted = tables.is_empty() && !self.is_open;
+        Ok(Opened {
+            note: is_noted.then(|| {
+                format!(
+                    "note: there is no table in the lake `{}` {then}; all of them look empty",
+                    context.lake
+                )
+            }),
+            library,
+            tables,
+        })
     }
 }
 
@@ -181,6 +185,8 @@ impl EngineArgs {
 pub struct Opened {
     pub library: Library,
     tables: Vec<(Stream, DeltaTable)>,
+    /// What to tell before anything is read.
+    note: Option<String>,
 }
 
 impl Opened {
@@ -201,6 +207,9 @@ impl Opened {
         kept: Kept,
         stepwise: Stepwise,
     ) -> Result<Engine> {
+        if let Some(note) = &self.note {
+            eprintln!("{note}");
+        }
         let mut options = EngineOptions {
             memory: args.memory_limit,
             read_from,

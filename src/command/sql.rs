@@ -12,9 +12,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use super::investigate::{Question, open_case};
 use super::output::{EngineArgs, OutputArgs};
 use super::{Context, Outcome};
 use crate::detection::front_matter::{self, Header, guess};
+use crate::detection::library::Library;
 use crate::detection::window::Window;
 use crate::engine::{Engine, Params, Statement};
 use computed::Computed;
@@ -27,6 +29,9 @@ use computed::Computed;
 /// computed when they are asked for. `--tables` shows them all with their columns.
 /// `--list` shows queries to start from, which `--query` runs. Without SQL it is a prompt, in which Tab completes and `\?`
 /// helps. The dialect is that of Apache DataFusion. Nothing can be changed or written.
+///
+/// With --sid, --cname, --key or --resource-id all of it is about one case alone: the rows that `investigate` looks at, those
+/// of the channel and its sessions in the month around them. Every view answers at once then, however large the lake.
 #[derive(Debug, Args)]
 pub struct SqlArgs {
     /// SQL to run; several statements are separated by `;`
@@ -70,6 +75,10 @@ pub struct SqlArgs {
 
     #[command(flatten)]
     engine: EngineArgs,
+
+    // The last, because its heading is that of all that follow.
+    #[command(flatten, next_help_heading = "Only one case")]
+    case: Question,
 }
 
 pub async fn run(mut args: SqlArgs, context: &Context) -> Result<Outcome> {
@@ -88,19 +97,36 @@ pub async fn run(mut args: SqlArgs, context: &Context) -> Result<Outcome> {
         return Ok(Outcome::Clean);
     }
     if args.is_interactive() {
-        let (mut engine, library) = args.engine.open(context, window.since).await?;
-        let computed = Computed::promise(&mut engine, &library, &args, context, window)?;
-        prompt::run(Arc::new(engine), &library, &args, context, computed).await?;
+        let (engine, library, computed) = open(&args, context, window).await?;
+        prompt::run(engine, &library, &args, context, computed).await?;
         return Ok(Outcome::Clean);
     }
     let (statements, params) = statements(&args)?;
-    let (mut engine, library) = args.engine.open(context, window.since).await?;
-    let mut computed = Computed::promise(&mut engine, &library, &args, context, window)?;
+    let (engine, _, mut computed) = open(&args, context, window).await?;
     for statement in &statements {
         computed.prepare(&engine, statement).await?;
         run_statement(&engine, statement, &params, &args, context).await?;
     }
     Ok(Outcome::Clean)
+}
+
+/// Opens a session over the lake, or over what it has of one case.
+async fn open(
+    args: &SqlArgs,
+    context: &Context,
+    window: Window,
+) -> Result<(Arc<Engine>, Library, Computed)> {
+    if !args.case.is_asked() {
+        let (mut engine, library) = args.engine.open(context, window.since).await?;
+        let computed = Computed::promise(&mut engine, &library, args, context, window)?;
+        return Ok((Arc::new(engine), library, computed));
+    }
+    let opened = open_case(&args.engine, &args.case, context, window).await?;
+    let (mut engine, library, versions) = opened;
+    let computed = Computed::promise(&mut engine, &library, args, context, window)?;
+    let engine = Arc::new(engine);
+    let computed = computed.of_case(Arc::clone(&engine), versions);
+    Ok((engine, library, computed))
 }
 
 impl SqlArgs {

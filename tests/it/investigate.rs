@@ -66,6 +66,37 @@ fn the_page_names_the_place_the_call_and_the_next_step() {
     insta::assert_snapshot!("investigate-table", answer(&["--cname", "room_42"]));
 }
 
+/// Of three channels; one is asked for, by whatever names it.
+#[test]
+fn sql_over_one_case_sees_what_the_answer_is_made_of() {
+    let rows = |arguments: &[&str], sql: &str| -> String {
+        let sql = ["--format", "csv", "-c", sql];
+        let output = tapetrail(lake(), &[&["sql"], arguments, &sql].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        String::from_utf8(output.stdout).expect("is text")
+    };
+    let all = "SELECT DISTINCT cname FROM api_calls ORDER BY cname";
+    assert_eq!(rows(&[], all).lines().count(), 3, "{}", rows(&[], all));
+    for case in [
+        ["--sid", FAILED_THEN_SWITCHED],
+        ["--resource-id", "ticket-2"],
+        ["--cname", "room_42"],
+    ] {
+        assert_eq!(rows(&case, all), "cname\nroom_42\n", "{case:?}");
+        let sids = rows(&case, "SELECT sid FROM sessions");
+        assert_eq!(sids, format!("sid\n{FAILED_THEN_SWITCHED}\n"), "{case:?}");
+    }
+    let findings = "SELECT detection, table_versions FROM findings ORDER BY detection";
+    let of_case = rows(&["--sid", FAILED_THEN_SWITCHED], findings);
+    assert_eq!(of_case, rows(&[], findings));
+    assert!(of_case.contains("vendor_mismatch"), "{of_case}");
+    let output = tapetrail(lake(), &["sql", "--sid", "nobody", "-c", "SELECT 1"]);
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).expect("is text");
+    assert!(said.contains("nobody"), "{said}");
+}
+
 #[test]
 fn the_markdown_page_says_the_same() {
     let sid = ["--sid", FAILED_THEN_SWITCHED, "--format", "markdown"];

@@ -57,12 +57,7 @@ impl Case {
         at: Option<Micros>,
     ) -> Result<Case> {
         let subject = Subject::find(engine, library, question, at).await?;
-        let scope = Scope {
-            app_id: subject.app_id.as_deref(),
-            cname: subject.cname.as_deref(),
-            sids: &subject.sids,
-            at: subject.at,
-        };
+        let scope = subject.scope();
         let small = Arc::new(gather(engine, library, &scope).await?);
         let mut options = RunOptions {
             overrides,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Question;
 use super::case::{Row, field, micros, param, query, text};
+use super::gather::Scope;
 use crate::detection::library::Library;
 use crate::engine::Engine;
 use crate::event::Micros;
@@ -38,6 +39,16 @@ struct Candidate {
 }
 
 impl Subject {
+    /// Which rows are about it.
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope {
+            app_id: self.app_id.as_deref(),
+            cname: self.cname.as_deref(),
+            sids: &self.sids,
+            at: self.at,
+        }
+    }
+
     /// Finds what a question means. `at` is the time asked about.
     pub(super) async fn find(
         engine: &Engine,

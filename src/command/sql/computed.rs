@@ -26,6 +26,8 @@ pub(super) struct Computed {
     /// A person waits, who is told what takes the time.
     is_told: bool,
     is_there: bool,
+    /// The session of a case, and the versions of the tables it is from: only that is looked at.
+    case: Option<(Arc<Engine>, String)>,
 }
 
 impl Computed {
@@ -48,7 +50,14 @@ impl Computed {
             detections: library.detections().len(),
             is_told: args.output.is_table(),
             is_there: false,
+            case: None,
         })
+    }
+
+    /// Computes the relations over the rows of one case.
+    pub(super) fn of_case(mut self, engine: Arc<Engine>, table_versions: String) -> Self {
+        self.case = Some((engine, table_versions));
+        self
     }
 
     /// Computes the rows where a query is the first to name them.
@@ -63,26 +72,41 @@ impl Computed {
         }
         // In a task of its own, so that whoever waits can give up at any time.
         let (args, context) = (self.engine.clone(), self.context.clone());
-        let detecting = SpawnedTask::spawn(detect(args, context, self.window));
+        let case = self.case.as_ref().map(|(engine, _)| Arc::clone(engine));
+        let detecting = SpawnedTask::spawn(detect(args, context, self.window, case));
         let stopped = "the detections were stopped";
         let found = detecting.join_unwind().await.context(stopped)??;
-        engine.give("findings", found.citing(engine.table_versions())?)?;
+        let versions = match &self.case {
+            Some((_, of_case)) => of_case,
+            None => engine.table_versions(),
+        };
+        engine.give("findings", found.citing(versions)?)?;
         engine.give("not_judged", found.not_judged)?;
         self.is_there = true;
         Ok(())
     }
 }
 
-/// Runs all detections as `detect` does: over a session that reads further back than the window.
-async fn detect(args: EngineArgs, context: Context, window: Window) -> Result<Findings> {
-    let kept = |library: &Library| library.kept_views(&[]);
-    let (engine, library) = args
-        .open_keeping(&context, window.read_from(), kept)
-        .await?;
+/// Runs all detections as `detect` does: over a session that reads further back than the window, or over a case.
+async fn detect(
+    args: EngineArgs,
+    context: Context,
+    window: Window,
+    case: Option<Arc<Engine>>,
+) -> Result<Findings> {
+    let (engine, library) = match case {
+        Some(engine) => (engine, args.library()?),
+        None => {
+            let kept = |library: &Library| library.kept_views(&[]);
+            let opened = args.open_keeping(&context, window.read_from(), kept);
+            let (engine, library) = opened.await?;
+            (Arc::new(engine), library)
+        }
+    };
     let options = RunOptions {
         overrides: library.overrides(&context.config.detect.params, &[])?,
         only: Vec::new(),
         window,
     };
-    run(&Arc::new(engine), &library, &options).await
+    run(&engine, &library, &options).await
 }
