@@ -81,11 +81,11 @@ DELETE FROM recordings WHERE id = 10 * $;
 INSERT INTO recordings (id, channel) VALUES (10 * $, 'room_again');
 ";
 
-/// What each row says, by PostgreSQL.
+/// What each row says, by PostgreSQL. A row that names no bucket has the one that its URL names.
 const ROWS: &str = "
 SELECT id, app_id, channel, rec_uid, resource_id, sid,
     CASE WHEN vendor IN ('oss', 'primary') THEN 'oss' WHEN vendor IN ('s3', 'fallback') THEN 's3' ELSE vendor END,
-    bucket, region, status, md5(recording_url)
+    coalesce(bucket, substring(recording_url from '^https://([^.]+)[.]')), region, status, md5(recording_url)
 FROM recordings
 ORDER BY id
 ";
