@@ -34,6 +34,28 @@ pub(super) struct Session<'a> {
     pub(super) files: Files,
 }
 
+impl<'a> Session<'a> {
+    /// A session of an ordinary length, whose files all arrive.
+    pub(super) fn ordinary(
+        story: &mut Story,
+        channel: &'a Channel,
+        ticket: &'a Ticket,
+        sid: &'a str,
+        storage: &'static Storage,
+        from: Micros,
+    ) -> Session<'a> {
+        Session {
+            channel,
+            ticket,
+            sid,
+            storage,
+            from,
+            until: from + duration(story),
+            files: Files::Arrive,
+        }
+    }
+}
+
 /// What is known when a session has ended.
 pub(super) struct Ended {
     pub(super) uploaded_at: Micros,
@@ -131,15 +153,7 @@ pub(super) fn complete(
     sid: &str,
 ) -> (Micros, Micros) {
     let (ticket, from) = accepted(story, channel, storage, at, sid);
-    let session = Session {
-        channel,
-        ticket: &ticket,
-        sid,
-        storage,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, channel, &ticket, sid, storage, from);
     let ended = run(story, &session);
     believe(story, &session, storage, &ended);
     (from, ended.uploaded_at + 5 * SECOND)

@@ -4,7 +4,7 @@
 use crate::generate::Plot;
 use crate::generate::api_calls::{self, Answer, Start};
 use crate::generate::bodies::prefix;
-use crate::generate::session::{Files, Session, accepted, duration, finish, run};
+use crate::generate::session::{Session, accepted, finish, run};
 use crate::generate::session_records::{self, Change, Row};
 use crate::generate::story::{MILLI, SECOND, Story};
 use crate::generate::truth::Planted;
@@ -36,15 +36,7 @@ fn written_too_early(story: &mut Story) {
     row.recording(&sid);
     let from = start.answered_at();
     session_records::write(story, &channel, &row, Change::Update, from + 60 * MILLI);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, home, from);
     let ended = run(story, &session);
     finish(story, &session, &mut row, &ended);
     let case = "written_too_early";
@@ -64,15 +56,7 @@ fn refused_path_believed(story: &mut Story) {
     let refused = Start::new(story, home, second.at + 200 * MILLI, Answer::Conflict);
     api_calls::start(story, &channel, &second, &refused);
     story.twist.path = None;
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, home, from);
     let ended = run(story, &session);
     let mut row = Row::new(story, &ticket.resource_id, home, path);
     row.recording(&sid);
@@ -149,15 +133,7 @@ fn misplaced(
     let channel = story.channel(app);
     let sid = story.sid();
     let (ticket, from) = accepted(story, &channel, storage, story.starts_at, &sid);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, storage, from);
     let ended = run(story, &session);
     let right = prefix(story, &channel).join("/");
     let mut row = Row::new(story, &ticket.resource_id, storage, path.unwrap_or(&right));

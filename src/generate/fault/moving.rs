@@ -4,9 +4,7 @@
 use crate::event::Micros;
 use crate::generate::Plot;
 use crate::generate::api_calls;
-use crate::generate::session::{
-    self, Files, Session, accepted, duration, run, run_with_files, write_file,
-};
+use crate::generate::session::{self, Files, Session, accepted, run, run_with_files, write_file};
 use crate::generate::story::{Channel, MINUTE, SECOND, Story};
 use crate::generate::truth::Planted;
 use crate::generate::world::{APPS, Storage};
@@ -99,15 +97,7 @@ fn placed(
 ) -> String {
     let sid = story.sid();
     let (ticket, from) = accepted(story, channel, started, story.starts_at, &sid);
-    let session = Session {
-        channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: started,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, channel, &ticket, &sid, started, from);
     if let Some(after) = update_after {
         api_calls::update_storage(story, channel, &ticket, &sid, there, from + after);
     }
@@ -160,15 +150,7 @@ fn start_unknown(story: &mut Story) {
         at: story.starts_at,
     };
     let from = story.starts_at + SECOND;
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: other,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, other, from);
     let ended = run(story, &session);
     session::believe(story, &session, home, &ended);
     let case = "start_unknown";

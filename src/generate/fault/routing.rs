@@ -150,15 +150,7 @@ fn fallback(
     row.recording(&sid);
     row.moved(believed);
     session_records::write(story, &channel, &row, Change::Update, from + 60 * MILLI);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: second,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, second, from);
     let ended = run(story, &session);
     session::finish(story, &session, &mut row, &ended);
     (channel, sid)
@@ -199,15 +191,7 @@ fn twice_on_one_ticket(
     let again_at = from + story.span(300 * MILLI, 4 * SECOND);
     let again = Start::new(story, storages[1], again_at, Answer::AlreadyStarted);
     api_calls::start(story, &channel, &ticket, &again);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: storages[0],
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, storages[0], from);
     let ended = run(story, &session);
     // Written once the last of both calls has been answered.
     let prefix = prefix(story, &channel).join("/");

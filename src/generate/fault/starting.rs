@@ -49,15 +49,7 @@ pub(super) fn go_on(
     sid: &str,
     from: Micros,
 ) {
-    let session = Session {
-        channel,
-        ticket,
-        sid,
-        storage: channel.app.home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, channel, ticket, sid, channel.app.home, from);
     let ended = run(story, &session);
     session::believe(story, &session, channel.app.home, &ended);
 }
@@ -95,15 +87,7 @@ fn same_ticket_by_endpoint(story: &mut Story) {
     let at = from + 20 * SECOND;
     let again = Start::new(story, &compatible, at, Answer::AlreadyStarted);
     api_calls::start(story, &channel, &ticket, &again);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: s3,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, s3, from);
     let ended = run(story, &session);
     session::believe(story, &session, s3, &ended);
     let case = "same_ticket_by_endpoint";
@@ -155,15 +139,7 @@ fn ghost(story: &mut Story, channel: &Channel, answer: Answer<'_>) -> (String, M
     let start = Start::new(story, home, ticket.at + 200 * MILLI, answer);
     api_calls::start(story, channel, &ticket, &start);
     let from = start.at + SECOND;
-    let session = Session {
-        channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, channel, &ticket, &sid, home, from);
     let uploaded_at = session.until + MINUTE;
     let index = upload(story, &session, uploaded_at);
     let index = match channel.app.mode {

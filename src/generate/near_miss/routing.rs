@@ -119,15 +119,7 @@ fn record_corrected(story: &mut Story) {
     let channel = story.channel(app);
     let sid = story.sid();
     let (ticket, from) = accepted(story, &channel, right, story.starts_at, &sid);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: right,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, right, from);
     let ended = run(story, &session);
     let prefix = prefix(story, &channel).join("/");
     let mut row = Row::new(story, &ticket.resource_id, wrong, &prefix);
@@ -163,15 +155,7 @@ fn mirrored_call(story: &mut Story) {
     api_calls::start(story, &channel, &ticket, &start);
     api_calls::mirror_last(story, &channel, &ticket, start.at + 1_100 * MILLI);
     let from = start.answered_at();
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, storage, from);
     let ended = run(story, &session);
     session::believe(story, &session, storage, &ended);
     story.looks_like_a_fault("mirrored_call", &channel, &[&sid]);

@@ -40,15 +40,7 @@ fn retried_on_its_ticket(story: &mut Story) {
     let start = Start::new(story, home, first_at + 61 * SECOND, Answer::Started(&sid));
     api_calls::start(story, &channel, &ticket, &start);
     let from = start.answered_at();
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, home, from);
     let ended = run(story, &session);
     session::believe(story, &session, home, &ended);
     story.looks_like_a_fault("retried_on_its_ticket", &channel, &[&sid]);
@@ -63,15 +55,7 @@ fn ghost_found_again(story: &mut Story) {
     let start = Start::new(story, home, ticket.at + 200 * MILLI, Answer::TimedOut);
     api_calls::start(story, &channel, &ticket, &start);
     let from = start.at + 2 * SECOND;
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, home, from);
     let ended = run(story, &session);
     session::believe(story, &session, home, &ended);
     story.looks_like_a_fault("ghost_found_again", &channel, &[&sid]);
@@ -148,15 +132,7 @@ fn intent_confirmed(story: &mut Story) {
     let from = start.answered_at();
     row.recording(&sid);
     session_records::write(story, &channel, &row, Change::Update, from + 60 * MILLI);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, home, from);
     let ended = run(story, &session);
     finish(story, &session, &mut row, &ended);
     story.looks_like_a_fault("intent_confirmed", &channel, &[&sid]);
@@ -168,15 +144,7 @@ fn path_is_shorter(story: &mut Story) {
     let home = channel.app.home;
     let sid = story.sid();
     let (ticket, from) = accepted(story, &channel, home, story.starts_at, &sid);
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, home, from);
     let ended = run(story, &session);
     let first = channel.app.prefix.unwrap_or_default();
     let mut row = Row::new(story, &ticket.resource_id, home, first);
@@ -198,15 +166,7 @@ fn error_logged(story: &mut Story) {
         logged["responded_at"] = Value::Null;
         logged["error"] = json!("read tcp 198.51.100.7:443: connection reset by peer");
     });
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, home, from);
     let ended = run(story, &session);
     session::believe(story, &session, home, &ended);
     story.looks_like_a_fault("error_logged", &channel, &[&sid]);

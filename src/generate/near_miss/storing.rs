@@ -138,15 +138,7 @@ fn start_not_logged(story: &mut Story) {
         at: story.starts_at,
     };
     let from = story.starts_at + SECOND;
-    let session = Session {
-        channel: &channel,
-        ticket: &ticket,
-        sid: &sid,
-        storage: channel.app.home,
-        from,
-        until: from + duration(story),
-        files: Files::Arrive,
-    };
+    let session = Session::ordinary(story, &channel, &ticket, &sid, channel.app.home, from);
     run(story, &session);
     story.looks_like_a_fault("start_not_logged", &channel, &[&sid]);
     story.cannot_be_judged("orphan_files", "start_not_logged", &channel, &sid);
