@@ -34,10 +34,7 @@ pub(super) fn object_key(url: &str, bucket: Option<&str>) -> Option<String> {
         None => url.trim_start_matches('/').to_string(),
         Some((scheme, rest)) => {
             let (authority, path) = rest.split_once('/')?;
-            let is_bucket = BUCKET_SCHEMES
-                .iter()
-                .any(|known| scheme.eq_ignore_ascii_case(known));
-            if is_bucket {
+            if names_bucket(scheme) {
                 path.to_string()
             } else {
                 let path = percent_decoded(path)?;
@@ -59,10 +56,7 @@ pub(super) fn bucket(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let (authority, path) = rest.split_once('/')?;
     object_key(url, None)?;
-    let is_bucket = BUCKET_SCHEMES
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known));
-    if is_bucket {
+    if names_bucket(scheme) {
         return Some(authority.to_string());
     }
     let host = authority.to_ascii_lowercase();
@@ -73,6 +67,11 @@ pub(super) fn bucket(url: &str) -> Option<String> {
         in_host(host)
     };
     name.filter(|name| !name.is_empty()).map(str::to_string)
+}
+
+fn names_bucket(scheme: &str) -> bool {
+    let mut known = BUCKET_SCHEMES.iter();
+    known.any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// Returns the bucket before the service's own part of a host.
