@@ -109,17 +109,17 @@ fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
-/// Writes one file, a column after the other: so only one column's encoder and compressor are in memory, and in cache.
+/// Writes one file, a column after the other, each of which is one leaf: so only one column's encoder and compressor are in memory, and in cache.
 fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
     let schema = rows.schema();
     let constants: Vec<Option<Constant<'_>>> = rows.columns().iter().map(Constant::of).collect();
+    let leaves = ArrowSchemaConverter::new().convert(&schema)?;
     let mut properties = writer_properties(stream, &schema, rows.num_rows());
     for (index, column) in rows.columns().iter().enumerate() {
-        let field = schema.field(index);
         let is_one_value = constants[index].is_some() || column.null_count() == column.len();
-        if is_one_value || is_small(field) {
+        if is_one_value || is_small(schema.field(index)) {
             // Compressed they take as much or little less, and a compressor costs time to make.
-            let path = leaf_path(field);
+            let path = leaves.column(index).path().clone();
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
     }
@@ -129,13 +129,15 @@ fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
         let count = ROW_GROUP_ROWS.min(rows.num_rows() - first);
         let mut group = file.next_row_group()?;
         for (index, column) in rows.columns().iter().enumerate() {
-            let alone = Arc::new(schema.project(&[index])?);
-            let leaf = ArrowSchemaConverter::new().convert(&alone)?.column(0);
+            let leaf = leaves.column(index);
             match constants[index] {
                 Some(constant) if constant::is_enough(&leaf, &properties) => {
                     constant.write(leaf, count, &mut group)?
                 }
-                _ => write_column(&alone, &column.slice(first, count), &properties, &mut group)?,
+                _ => {
+                    let alone = Arc::new(schema.project(&[index])?);
+                    write_column(&alone, &column.slice(first, count), &properties, &mut group)?
+                }
             }
         }
         group.close()?;
@@ -226,18 +228,6 @@ fn is_small(field: &Field) -> bool {
     match field.data_type() {
         DataType::Boolean | DataType::Int32 => true,
         _ => NAME_COLUMNS.contains(&field.name().as_str()),
-    }
-}
-
-/// Returns where a column's values are in the file.
-fn leaf_path(field: &Field) -> ColumnPath {
-    match field.data_type() {
-        DataType::List(_) => ColumnPath::from(vec![
-            field.name().clone(),
-            "list".to_string(),
-            "item".to_string(),
-        ]),
-        _ => ColumnPath::from(field.name().as_str()),
     }
 }
 
