@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use arrow::array::{
     ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
@@ -47,8 +47,8 @@ pub async fn given(
         ..EngineOptions::default()
     };
     let engine = Engine::memory(Vec::new(), options).await?;
-    let query = (library.query(WATERMARKS)).context("there is no view `watermarks`")?;
-    let watermarks = engine.collect(query.sql.statement()?, &[]).await?;
+    let watermarks = library.statement(WATERMARKS)?;
+    let watermarks = engine.collect(watermarks, &[]).await?;
     Ok(vec![buckets, ("watermarks".to_string(), watermarks)])
 }
 
