@@ -131,18 +131,17 @@ async fn open(
     Ok((Arc::new(engine), library))
 }
 
-/// Opens a session over the rows of one case alone: those that the answer to the question is made of. Returns the versions
-/// of the tables that they are from, too.
+/// Opens a session over the rows of one case alone: those that the answer to the question is made of.
 pub(super) async fn open_case(
     args: &EngineArgs,
     question: &Question,
     context: &Context,
     days: Window,
-) -> Result<(Engine, Library, String)> {
+) -> Result<(Engine, Library)> {
     let (engine, library) = open(args, context, days).await?;
     let subject = Subject::find(&engine, &library, question, question.at(context)?).await?;
     let case = gather(&engine, &library, &subject.scope()).await?;
-    Ok((case, library, engine.table_versions().to_string()))
+    Ok((case, library))
 }
 
 /// Prints the answer on stdout.

@@ -116,17 +116,12 @@ async fn open(
     context: &Context,
     window: Window,
 ) -> Result<(Arc<Engine>, Library, Computed)> {
-    if !args.case.is_asked() {
-        let (mut engine, library) = args.engine.open(context, window.since).await?;
-        let computed = Computed::promise(&mut engine, &library, args, context, window)?;
-        return Ok((Arc::new(engine), library, computed));
-    }
-    let opened = open_case(&args.engine, &args.case, context, window).await?;
-    let (mut engine, library, versions) = opened;
+    let (mut engine, library) = match args.case.is_asked() {
+        true => open_case(&args.engine, &args.case, context, window).await?,
+        false => args.engine.open(context, window.since).await?,
+    };
     let computed = Computed::promise(&mut engine, &library, args, context, window)?;
-    let engine = Arc::new(engine);
-    let computed = computed.of_case(Arc::clone(&engine), versions);
-    Ok((engine, library, computed))
+    Ok((Arc::new(engine), library, computed))
 }
 
 impl SqlArgs {

@@ -230,7 +230,7 @@ impl Engine {
         Engine::new(tables, options).await
     }
 
-    /// Returns the versions of the tables that are read, in the form of `--as-of`; empty for rows in memory.
+    /// Returns the versions of the tables that are read, in the form of `--as-of`; empty for rows that are of none.
     pub fn table_versions(&self) -> &str {
         &self.table_versions
     }

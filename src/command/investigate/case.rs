@@ -77,13 +77,7 @@ impl Case {
                 ..scope
             };
             let wide = Arc::new(gather(engine, library, &scope).await?);
-            let mut again = Case {
-                starts: case.starts.clone(),
-                sessions: case.sessions.clone(),
-                ..Case::of(subject.clone(), engine)
-            };
-            again.judge(&run(&wide, library, &options).await?, library)?;
-            case.take_judgement(again);
+            case.judge(&run(&wide, library, &options).await?, library)?;
         }
         Ok(case)
     }
@@ -113,35 +107,13 @@ impl Case {
         names.into_iter().map(str::to_string).collect()
     }
 
-    /// Takes over what a second look by those that could not judge says.
-    fn take_judgement(&mut self, again: Case) {
-        self.not_judged = again.not_judged;
-        let known: BTreeSet<String> = ids(&self.findings).map(str::to_string).collect();
-        let new = again.findings.into_iter();
-        let new = new.filter(|row| field(row, "finding_id").is_none_or(|id| !known.contains(id)));
-        self.findings.extend(new);
-        let severity = |row: &Row| {
-            let all = Severity::ALL.into_iter();
-            let written = field(row, "severity")?;
-            all.rev().position(|severity| severity.as_str() == written)
-        };
-        self.findings.sort_by_key(severity);
-        let responses = again.responses.into_iter();
-        let new: Vec<_> = responses
-            .filter(|response| !self.responses.contains(response))
-            .collect();
-        self.responses.extend(new);
-        mark_evidence(&mut self.timeline, &self.findings);
-    }
-
     async fn fill(
         &mut self,
         engine: &Arc<Engine>,
         library: &Library,
         options: &RunOptions,
     ) -> Result<()> {
-        let at = self.subject.at;
-        let (from, until) = (at.saturating_sub(CASE_REACH), at.saturating_add(CASE_REACH));
+        let (from, until) = around(self.subject.at);
         let params = vec![
             param("from", instant(from)),
             param("until", instant(until)),
@@ -164,10 +136,10 @@ impl Case {
         self.judge(&found, library)
     }
 
-    /// Takes what the detections found of the case, and what they could not judge of it.
+    /// Adds what detections found of the case, and takes over what they could not judge of it: all detections, or those
+    /// that could not judge something before.
     fn judge(&mut self, found: &Findings, library: &Library) -> Result<()> {
-        let at = self.subject.at;
-        let (from, until) = (at.saturating_sub(CASE_REACH), at.saturating_add(CASE_REACH));
+        let (from, until) = around(self.subject.at);
         let sids: BTreeSet<&str> = sids(&self.sessions).collect();
         let is_of_case = |row: &Row| {
             let names_session = |sid: &Value| sid.as_str().is_some_and(|sid| sids.contains(sid));
@@ -198,11 +170,33 @@ impl Case {
                 self.responses.push(response);
             }
         }
-        mark_evidence(&mut self.timeline, &findings);
-        self.findings = findings;
+        let known: BTreeSet<String> = ids(&self.findings).map(str::to_string).collect();
+        findings.retain(|row| field(row, "finding_id").is_none_or(|id| !known.contains(id)));
+        self.findings.extend(findings);
+        let severity = |row: &Row| {
+            let all = Severity::ALL.into_iter();
+            let written = field(row, "severity")?;
+            all.rev().position(|severity| severity.as_str() == written)
+        };
+        self.findings.sort_by_key(severity);
         self.not_judged = not_judged;
+        self.mark_evidence();
         Ok(())
     }
+
+    /// Says of each event whether a finding rests on it.
+    fn mark_evidence(&mut self) {
+        let proof: BTreeSet<&str> = self.findings.iter().flat_map(evidence).collect();
+        for event in &mut self.timeline {
+            let is_evidence = field(event, "event_id").is_some_and(|id| proof.contains(id));
+            event.insert("is_evidence".to_string(), json!(is_evidence));
+        }
+    }
+}
+
+/// Returns from when to when starts and sessions belong to a case of that time.
+fn around(at: Micros) -> (Micros, Micros) {
+    (at.saturating_sub(CASE_REACH), at.saturating_add(CASE_REACH))
 }
 
 /// Returns the sessions that show what the streams tell of any session of this app and these buckets.
@@ -218,27 +212,19 @@ async fn witnesses(
         .filter_map(|row| field(row, "bucket"))
         .collect();
     let at = scope.at;
+    let (from, until) = around(at);
     let params = vec![
         param("app_id", text(scope.app_id)),
         param("buckets", text(Some(&buckets.join(",")))),
         param("at", instant(at)),
-        param("from", instant(at.saturating_sub(CASE_REACH))),
-        param("until", instant(at.saturating_add(CASE_REACH))),
+        param("from", instant(from)),
+        param("until", instant(until)),
         param("read_from", instant(at.saturating_sub(REACH))),
         param("read_to", instant(at.saturating_add(REACH))),
     ];
     let rows = query(engine, library, "witnesses", &params).await?;
     let sids = rows.iter().filter_map(|row| field(row, "sid"));
     Ok(sids.map(str::to_string).collect())
-}
-
-/// Says of each event whether a finding rests on it.
-fn mark_evidence(timeline: &mut [Row], findings: &[Row]) {
-    let proof: BTreeSet<&str> = findings.iter().flat_map(evidence).collect();
-    for event in timeline {
-        let is_evidence = field(event, "event_id").is_some_and(|id| proof.contains(id));
-        event.insert("is_evidence".to_string(), json!(is_evidence));
-    }
 }
 
 fn ids(findings: &[Row]) -> impl Iterator<Item = &str> {

@@ -58,6 +58,7 @@ pub(super) async fn gather(
     let options = EngineOptions {
         views: library.views(),
         given,
+        table_versions: engine.table_versions().to_string(),
         stepwise: Stepwise::Always,
         ..EngineOptions::default()
     };

@@ -26,8 +26,8 @@ pub(super) struct Computed {
     /// A person waits, who is told what takes the time.
     is_told: bool,
     is_there: bool,
-    /// The session of a case, and the versions of the tables it is from: only that is looked at.
-    case: Option<(Arc<Engine>, String)>,
+    /// The session is one over a case: only that is looked at.
+    is_of_case: bool,
 }
 
 impl Computed {
@@ -50,18 +50,16 @@ impl Computed {
             detections: library.detections().len(),
             is_told: args.output.is_table(),
             is_there: false,
-            case: None,
+            is_of_case: args.case.is_asked(),
         })
     }
 
-    /// Computes the relations over the rows of one case.
-    pub(super) fn of_case(mut self, engine: Arc<Engine>, table_versions: String) -> Self {
-        self.case = Some((engine, table_versions));
-        self
-    }
-
     /// Computes the rows where a query is the first to name them.
-    pub(super) async fn prepare(&mut self, engine: &Engine, statement: &Statement) -> Result<()> {
+    pub(super) async fn prepare(
+        &mut self,
+        engine: &Arc<Engine>,
+        statement: &Statement,
+    ) -> Result<()> {
         let relations = statement.relations()?;
         let names_them = OF_A_RUN.iter().any(|name| relations.contains(*name));
         if self.is_there || !names_them || !statement.is_query() {
@@ -72,15 +70,11 @@ impl Computed {
         }
         // In a task of its own, so that whoever waits can give up at any time.
         let (args, context) = (self.engine.clone(), self.context.clone());
-        let case = self.case.as_ref().map(|(engine, _)| Arc::clone(engine));
+        let case = self.is_of_case.then(|| Arc::clone(engine));
         let detecting = SpawnedTask::spawn(detect(args, context, self.window, case));
         let stopped = "the detections were stopped";
         let found = detecting.join_unwind().await.context(stopped)??;
-        let versions = match &self.case {
-            Some((_, of_case)) => of_case,
-            None => engine.table_versions(),
-        };
-        engine.give("findings", found.citing(versions)?)?;
+        engine.give("findings", found.citing(engine.table_versions())?)?;
         engine.give("not_judged", found.not_judged)?;
         self.is_there = true;
         Ok(())
