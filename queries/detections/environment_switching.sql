@@ -29,30 +29,23 @@
 -- family = { type = "string", doc = "the channel, or the pattern of its names with # for each number" }
 -- ---
 WITH accepted AS (
-    -- Straight from the calls: of an accepted start only who called and to where is asked, which `starts` is dear for.
     SELECT
         app_id,
         cname,
         sid,
-        min(uid) AS uid,
-        min(event_id) AS event_id,
-        min(requested_at) AS requested_at,
-        min(vendor_name) AS vendor_name,
-        min(bucket) AS bucket,
-        min(caller_environment) AS caller_environment,
-        min(context_environment) AS context_environment,
-        min(caller_region) AS caller_region,
-        min(context_user_region) AS context_user_region,
-        min(caller_host) AS caller_host,
-        min(caller_ip) AS caller_ip
-    FROM api_calls
-    WHERE operation = 'start'
-        AND outcome = 'ok'
-        AND sid IS NOT NULL
-        AND vendor_name IS NOT NULL
-        AND app_id IS NOT NULL
-        AND cname IS NOT NULL
-    GROUP BY app_id, cname, sid
+        uid,
+        event_id,
+        requested_at,
+        vendor_name,
+        bucket,
+        caller_environment,
+        context_environment,
+        caller_region,
+        context_user_region,
+        caller_host,
+        caller_ip
+    FROM started_sessions
+    WHERE vendor_name IS NOT NULL AND app_id IS NOT NULL AND cname IS NOT NULL
 ),
 
 channels AS (

@@ -64,9 +64,8 @@ signs AS (
         FROM webhooks
         WHERE sid IS NOT NULL AND coalesce(product_id, 3) = 3 AND coalesce(is_test, false) = false
         UNION ALL
-        SELECT cname, NULL AS app_id, sid, NULL AS uid, occurred_at AS at, event_id
-        FROM storage_events
-        WHERE sid IS NOT NULL AND kind = 'created'
+        SELECT cname, NULL AS app_id, sid, NULL AS uid, first_written_at AS at, first_event_id AS event_id
+        FROM session_writes
     ) AS seen ON seen.cname = unknown.cname
     WHERE coalesce(seen.app_id, unknown.app_id) = unknown.app_id
     GROUP BY unknown.app_id, unknown.cname, unknown.start_id, unknown.requested_at, seen.sid
@@ -77,18 +76,18 @@ signs AS (
         unknown.cname,
         unknown.start_id,
         unknown.requested_at,
-        storage_events.sid,
-        min(storage_events.occurred_at) AS first_at,
-        first_value(storage_events.event_id ORDER BY storage_events.occurred_at, storage_events.event_id) AS event_id,
+        session_writes.sid,
+        min(session_writes.first_written_at) AS first_at,
+        first_value(
+            session_writes.first_event_id ORDER BY session_writes.first_written_at, session_writes.first_event_id
+        ) AS event_id,
         NULL AS has_its_uid,
         false AS has_uid
     FROM unknown
-    INNER JOIN storage_events
-        ON storage_events.cname = regexp_replace(unknown.cname, '[^0-9A-Za-z-]', '-', 'g')
-    WHERE storage_events.sid IS NOT NULL
-        AND storage_events.kind = 'created'
-        AND storage_events.cname <> unknown.cname
-    GROUP BY unknown.app_id, unknown.cname, unknown.start_id, unknown.requested_at, storage_events.sid
+    INNER JOIN session_writes
+        ON session_writes.cname = regexp_replace(unknown.cname, '[^0-9A-Za-z-]', '-', 'g')
+    WHERE session_writes.cname <> unknown.cname
+    GROUP BY unknown.app_id, unknown.cname, unknown.start_id, unknown.requested_at, session_writes.sid
 ),
 
 ghosts AS (

@@ -24,12 +24,6 @@ WITH reach AS (
     WHERE scope = 'stream'
 ),
 
-places AS (
-    SELECT sid, vendor_name, bucket, min(first_at) AS first_at
-    FROM session_places
-    GROUP BY sid, vendor_name, bucket
-),
-
 said AS (
     SELECT record_id, vendor_name, bucket, version_at, received_at, position
     FROM record_versions
@@ -57,7 +51,7 @@ versions AS (
         INNER JOIN session_landings ON session_landings.sid = session_beliefs.sid
         INNER JOIN said ON said.record_id = session_beliefs.record_id
         GROUP BY session_beliefs.record_id
-        HAVING count(DISTINCT said.vendor_name) > 1
+        HAVING min(said.vendor_name) <> max(said.vendor_name)
             OR bool_or(NOT array_contains(session_landings.vendors, said.vendor_name))
     ) AS doubtful ON doubtful.record_id = session_beliefs.record_id
 ),
@@ -80,7 +74,7 @@ beliefs AS (
             END
         ) AS home_at
     FROM versions
-    INNER JOIN places ON places.sid = versions.sid
+    INNER JOIN session_places AS places ON places.sid = versions.sid
     GROUP BY versions.sid, versions.vendor_name, versions.version_at, versions.replaced_at
 ),
 

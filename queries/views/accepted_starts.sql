@@ -34,6 +34,14 @@
 -- ended_by          = { type = "string", doc = "what says so: stop, webhook 41, webhook 71, webhook 11, webhook 31, webhook 32, expiry" }
 -- stop_requested_at = { type = "timestamp", doc = "when the first stop that took effect was sent" }
 -- ---
+WITH repeated AS (
+    SELECT sid
+    FROM starts
+    WHERE outcome = 'ok'
+    GROUP BY sid
+    HAVING count(*) > 1
+)
+
 SELECT
     accepted.sid,
     accepted.app_id,
@@ -66,9 +74,10 @@ SELECT
 FROM starts AS accepted
 -- Of several starts that were answered with one session the first made it.
 LEFT ANTI JOIN (
-    SELECT sid, requested_at, start_id
+    SELECT starts.sid, starts.requested_at, starts.start_id
     FROM starts
-    WHERE outcome = 'ok'
+    LEFT SEMI JOIN repeated ON repeated.sid = starts.sid
+    WHERE starts.outcome = 'ok'
 ) AS earlier
     ON earlier.sid = accepted.sid
     AND (

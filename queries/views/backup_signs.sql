@@ -32,38 +32,13 @@ FROM api_calls
 WHERE operation IN ('stop', 'query') AND sid IS NOT NULL AND uploading_status IN ('backuped', 'stranded')
 UNION ALL
 SELECT
-    sid,
-    at,
+    returned.sid,
+    min(returned.first_at) AS at,
     'index' AS sign,
-    event_id
-FROM (
-    SELECT
-        returned.sid,
-        min(returned.at) AS at,
-        min(returned.event_id) AS event_id
-    FROM (
-        SELECT
-            sid,
-            CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at,
-            event_id,
-            CASE
-                WHEN recorded_uid IS NULL THEN regexp_replace(
-                    file_name, '^(bak[0-9]+_)?[0-9A-Fa-f]{32}_(.*)_[0-9]+_[0-9]+[.]m3u8$', '\2'
-                )
-            END AS channel
-        FROM storage_events
-        WHERE kind = 'created'
-            AND sid IS NOT NULL
-            AND file_type = 'm3u8'
-            AND CASE
-                -- The decoder leaves the channel open exactly where two numbers end the name.
-                WHEN recorded_uid IS NULL THEN cname IS NULL
-                ELSE regexp_like(file_name, '__uid_e_[A-Za-z0-9]+_[0-9]+_[0-9]+[.]m3u8$')
-            END
-    ) AS returned
-    LEFT JOIN started_sessions AS started ON started.sid = returned.sid
-    WHERE returned.channel IS NULL
-        OR returned.channel = started.cname
-        OR returned.channel = regexp_replace(started.cname, '[^A-Za-z0-9]', '-', 'g')
-    GROUP BY returned.sid
-)
+    min(returned.event_id) AS event_id
+FROM session_writes AS returned
+LEFT JOIN started_sessions AS started ON started.sid = returned.sid
+WHERE returned.backup_of = ''
+    OR returned.backup_of = started.cname
+    OR returned.backup_of = regexp_replace(started.cname, '[^A-Za-z0-9]', '-', 'g')
+GROUP BY returned.sid

@@ -110,9 +110,8 @@ FROM (
             resource_id,
             min(cname) AS cname,
             min(uid) AS uid,
-            min(requested_at) AS acquired_at
-        FROM api_calls
-        WHERE operation = 'acquire' AND resource_id IS NOT NULL
+            min(acquired_at) AS acquired_at
+        FROM tickets
         GROUP BY app_id, resource_id
     ) AS tickets
         ON tickets.app_id = calls.app_id

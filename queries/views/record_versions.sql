@@ -1,6 +1,7 @@
 -- ---
 -- name        = "record_versions"
 -- title       = "Every version of the customer's session rows"
+-- kept        = true
 -- description = """
 -- One row per change of a row in the customer's database, each change once. A row is known by its table and key; where the
 -- message has no key, by session, else by channel, uid and ticket.

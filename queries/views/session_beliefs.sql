@@ -67,8 +67,36 @@ matched AS (
         believed.last_at, believed.vendor_at, believed.event_id
     FROM fitting
     INNER JOIN believed ON believed.record_id = fitting.record_id
+),
+
+shared AS (
+    -- Nearly all sessions have one row: nothing is to be chosen.
+    SELECT sid
+    FROM matched
+    GROUP BY sid
+    HAVING count(*) > 1
 )
 
+SELECT
+    matched.sid,
+    matched.matched_by,
+    matched.record_id,
+    matched.app_id,
+    matched.cname,
+    matched.uid,
+    matched.vendor_name,
+    matched.bucket,
+    matched.prefix,
+    matched.url,
+    matched.status,
+    matched.first_at,
+    matched.last_at,
+    matched.vendor_at,
+    matched.event_id
+FROM matched
+LEFT ANTI JOIN shared ON shared.sid = matched.sid
+WHERE matched.sid IS NOT NULL
+UNION ALL
 SELECT
     sid,
     first_value(matched_by ORDER BY rank, last_at DESC, record_id) AS matched_by,
@@ -88,9 +116,9 @@ SELECT
 FROM (
     -- A row that names the session before one that fits it, one that names a vendor before one that does not.
     SELECT
-        *,
+        matched.*,
         CASE WHEN matched_by = 'sid' THEN 0 ELSE 2 END + CASE WHEN vendor_name IS NOT NULL THEN 0 ELSE 1 END AS rank
     FROM matched
+    LEFT SEMI JOIN shared ON shared.sid = matched.sid
 )
-WHERE sid IS NOT NULL
 GROUP BY sid

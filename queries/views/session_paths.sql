@@ -17,20 +17,73 @@
 -- first_at         = { type = "timestamp", doc = "first write of them" }
 -- last_at          = { type = "timestamp", doc = "last write of them" }
 -- first_key        = { type = "string", doc = "key of the file that came first" }
--- event_id         = { type = "string", doc = "event id of its last write" }
+-- event_id         = { type = "string", doc = "event id of one of its writes" }
 -- ---
+WITH places AS (
+    SELECT
+        sid,
+        vendor_name,
+        bucket,
+        prefix,
+        min(cname) AS cname,
+        min(region_code) AS region_code,
+        max(last_region_code) AS last_region_code,
+        sum(regionless) AS regionless,
+        sum(files) AS files,
+        min(first_written_at) AS first_at,
+        max(last_written_at) AS last_at,
+        first_value(first_key ORDER BY first_written_at, first_key) AS first_key,
+        first_value(first_event_id ORDER BY first_written_at, first_key) AS event_id
+    FROM session_writes
+    GROUP BY sid, vendor_name, bucket, prefix
+),
+
+doubtful AS (
+    -- Sessions of which sums do not tell: something was removed, somebody looked, or the events disagree about the region.
+    SELECT sid
+    FROM storage_events
+    WHERE kind = 'removed' AND sid IS NOT NULL
+    UNION
+    SELECT sid
+    FROM session_audits
+    WHERE result IN ('found', 'missing')
+    UNION
+    SELECT sid
+    FROM places
+    WHERE region_code <> last_region_code
+        OR (regionless > 0 AND regionless < files)
+)
+
+-- Nearly all sessions are as they were written.
 SELECT
-    sid,
-    vendor_name,
-    bucket,
-    prefix,
-    min(cname) AS cname,
-    min(region_code) AS region_code,
-    max(region_code) AS last_region_code,
+    places.sid,
+    places.vendor_name,
+    places.bucket,
+    places.prefix,
+    places.cname,
+    places.region_code,
+    places.last_region_code,
+    places.files,
+    places.first_at,
+    places.last_at,
+    places.first_key,
+    places.event_id
+FROM places
+LEFT ANTI JOIN doubtful ON doubtful.sid = places.sid
+UNION ALL
+SELECT
+    session_files.sid,
+    session_files.vendor_name,
+    session_files.bucket,
+    session_files.prefix,
+    min(session_files.cname) AS cname,
+    min(session_files.region_code) AS region_code,
+    max(session_files.region_code) AS last_region_code,
     count(*) AS files,
-    min(first_at) AS first_at,
-    max(last_at) AS last_at,
-    first_value("key" ORDER BY first_at, "key") AS first_key,
-    first_value(event_id ORDER BY first_at, "key") AS event_id
-FROM session_files
-GROUP BY sid, vendor_name, bucket, prefix
+    min(session_files.first_at) AS first_at,
+    max(session_files.last_at) AS last_at,
+    first_value(session_files."key" ORDER BY session_files.first_at, session_files."key") AS first_key,
+    first_value(session_files.event_id ORDER BY session_files.first_at, session_files."key") AS event_id
+FROM doubtful
+INNER JOIN session_files ON session_files.sid = doubtful.sid
+GROUP BY session_files.sid, session_files.vendor_name, session_files.bucket, session_files.prefix

@@ -63,8 +63,7 @@ WITH superseded AS (
 ),
 
 calls AS (
-    -- Each call once: a redelivery differs only in where it stood.
-    SELECT DISTINCT
+    SELECT
         app_id,
         cname,
         event_id,
@@ -108,53 +107,58 @@ calls AS (
     WHERE operation = 'start'
 ),
 
-marks AS (
-    SELECT
-        app_id,
-        cname,
-        resource_id,
-        request_hash,
-        requested_at,
-        request_host,
-        caller_trace_id
-    FROM api_calls
-    WHERE operation = 'start'
+used_again AS (
+    -- Nearly every ticket is started with once: only the calls of the others can be one attempt together.
+    SELECT app_id, cname, resource_id
+    FROM calls
+    GROUP BY app_id, cname, resource_id
+    HAVING count(*) > 1
+),
+
+repeated AS (
+    -- Each call once: a redelivery differs only in where it stood.
+    SELECT DISTINCT calls.*
+    FROM calls
+    LEFT SEMI JOIN used_again
+        ON (used_again.app_id IS NOT DISTINCT FROM calls.app_id)
+        AND (used_again.cname IS NOT DISTINCT FROM calls.cname)
+        AND (used_again.resource_id IS NOT DISTINCT FROM calls.resource_id)
 ),
 
 mirrored AS (
     -- The earliest call that a call repeats, itself included, gives the attempt its time.
     SELECT
-        calls.app_id,
-        calls.cname,
-        calls.event_id,
-        calls.resource_id,
-        calls.request_hash,
-        calls.requested_at,
-        CASE calls.outcome
+        repeated.app_id,
+        repeated.cname,
+        repeated.event_id,
+        repeated.resource_id,
+        repeated.request_hash,
+        repeated.requested_at,
+        CASE repeated.outcome
             WHEN 'ok' THEN 0
             WHEN 'already_running' THEN 1
             WHEN 'conflict' THEN 2
             WHEN 'indeterminate' THEN 3
             ELSE 4
         END AS rank,
-        coalesce(min(marks.requested_at), calls.requested_at) AS attempted_at
-    FROM calls
-    LEFT JOIN marks
-        ON marks.app_id = calls.app_id
-        AND marks.cname = calls.cname
-        AND marks.resource_id = calls.resource_id
-        AND marks.request_hash = calls.request_hash
-        AND marks.requested_at <= calls.requested_at
+        coalesce(min(marks.requested_at), repeated.requested_at) AS attempted_at
+    FROM repeated
+    LEFT JOIN repeated AS marks
+        ON marks.app_id = repeated.app_id
+        AND marks.cname = repeated.cname
+        AND marks.resource_id = repeated.resource_id
+        AND marks.request_hash = repeated.request_hash
+        AND marks.requested_at <= repeated.requested_at
         AND (
-            marks.requested_at >= calls.requested_at - INTERVAL '2 seconds'
-            OR (marks.caller_trace_id = calls.caller_trace_id AND marks.request_host <> calls.request_host)
+            marks.requested_at >= repeated.requested_at - INTERVAL '2 seconds'
+            OR (marks.caller_trace_id = repeated.caller_trace_id AND marks.request_host <> repeated.request_host)
         )
     GROUP BY
-        calls.app_id, calls.cname, calls.event_id, calls.resource_id, calls.request_hash, calls.requested_at,
-        calls.outcome
+        repeated.app_id, repeated.cname, repeated.event_id, repeated.resource_id, repeated.request_hash,
+        repeated.requested_at, repeated.outcome
 ),
 
-attempts AS (
+joint AS (
     SELECT
         app_id,
         cname,
@@ -169,18 +173,18 @@ attempts AS (
     GROUP BY app_id, cname, resource_id, request_hash, attempted_at
 ),
 
-placed AS (
-    -- A start without a storageConfig of its own stores where the acquire's startParameter says.
+attempts AS (
+    -- Each attempt with what its most telling call says.
     SELECT
-        attempts.start_id,
+        calls.event_id AS start_id,
         calls.app_id,
         calls.cname,
-        attempts.attempted_at,
-        attempts.calls,
-        attempts.event_ids,
+        calls.resource_id,
+        calls.requested_at AS attempted_at,
+        1 AS calls,
+        make_array(arrow_cast(calls.event_id, 'Utf8')) AS event_ids,
         calls.uid,
         calls.mode,
-        calls.resource_id,
         calls.request_hash,
         calls.sid,
         calls.outcome,
@@ -189,6 +193,14 @@ placed AS (
         calls.reason_text,
         calls.error,
         calls.responded_at,
+        calls.vendor,
+        calls.vendor_name,
+        calls.region,
+        calls.region_code,
+        calls.bucket,
+        calls.endpoint,
+        calls.prefix,
+        calls.access_key_fingerprint,
         calls.caller_service,
         calls.caller_host,
         calls.caller_region,
@@ -197,33 +209,106 @@ placed AS (
         calls.caller_trace_id,
         calls.context_user_region,
         calls.context_environment,
-        calls.av_file_types,
-        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.vendor ELSE calls.vendor END AS vendor,
-        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.vendor_name ELSE calls.vendor_name END AS vendor_name,
-        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.region ELSE calls.region END AS region,
-        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.region_code ELSE calls.region_code END AS region_code,
-        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.bucket ELSE calls.bucket END AS bucket,
-        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.endpoint ELSE calls.endpoint END AS endpoint,
-        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.prefix ELSE calls.prefix END AS prefix,
-        CASE WHEN calls.vendor IS NULL AND calls.bucket IS NULL THEN tickets.access_key_fingerprint ELSE calls.access_key_fingerprint END AS access_key_fingerprint,
+        calls.av_file_types
+    FROM calls
+    LEFT ANTI JOIN used_again
+        ON (used_again.app_id IS NOT DISTINCT FROM calls.app_id)
+        AND (used_again.cname IS NOT DISTINCT FROM calls.cname)
+        AND (used_again.resource_id IS NOT DISTINCT FROM calls.resource_id)
+    UNION ALL
+    SELECT
+        joint.start_id,
+        calls.app_id,
+        calls.cname,
+        calls.resource_id,
+        joint.attempted_at,
+        joint.calls,
+        joint.event_ids,
+        calls.uid,
+        calls.mode,
+        calls.request_hash,
+        calls.sid,
+        calls.outcome,
+        calls.http_status,
+        calls.code,
+        calls.reason_text,
+        calls.error,
+        calls.responded_at,
+        calls.vendor,
+        calls.vendor_name,
+        calls.region,
+        calls.region_code,
+        calls.bucket,
+        calls.endpoint,
+        calls.prefix,
+        calls.access_key_fingerprint,
+        calls.caller_service,
+        calls.caller_host,
+        calls.caller_region,
+        calls.caller_environment,
+        calls.caller_version,
+        calls.caller_trace_id,
+        calls.context_user_region,
+        calls.context_environment,
+        calls.av_file_types
+    FROM repeated AS calls
+    INNER JOIN joint
+        ON (joint.app_id IS NOT DISTINCT FROM calls.app_id)
+        AND (joint.cname IS NOT DISTINCT FROM calls.cname)
+        AND (joint.resource_id IS NOT DISTINCT FROM calls.resource_id)
+        AND (joint.request_hash IS NOT DISTINCT FROM calls.request_hash)
+        -- No key of the join: what attempts are grouped by reaches the files, this does not.
+        AND (joint.telling_id = calls.event_id) IS TRUE
+),
+
+placed AS (
+    -- A start without a storageConfig of its own stores where the acquire's startParameter says.
+    SELECT
+        attempts.start_id,
+        attempts.app_id,
+        attempts.cname,
+        attempts.attempted_at,
+        attempts.calls,
+        attempts.event_ids,
+        attempts.uid,
+        attempts.mode,
+        attempts.resource_id,
+        attempts.request_hash,
+        attempts.sid,
+        attempts.outcome,
+        attempts.http_status,
+        attempts.code,
+        attempts.reason_text,
+        attempts.error,
+        attempts.responded_at,
+        attempts.caller_service,
+        attempts.caller_host,
+        attempts.caller_region,
+        attempts.caller_environment,
+        attempts.caller_version,
+        attempts.caller_trace_id,
+        attempts.context_user_region,
+        attempts.context_environment,
+        attempts.av_file_types,
+        CASE WHEN attempts.vendor IS NULL AND attempts.bucket IS NULL THEN tickets.vendor ELSE attempts.vendor END AS vendor,
+        CASE WHEN attempts.vendor IS NULL AND attempts.bucket IS NULL THEN tickets.vendor_name ELSE attempts.vendor_name END AS vendor_name,
+        CASE WHEN attempts.vendor IS NULL AND attempts.bucket IS NULL THEN tickets.region ELSE attempts.region END AS region,
+        CASE WHEN attempts.vendor IS NULL AND attempts.bucket IS NULL THEN tickets.region_code ELSE attempts.region_code END AS region_code,
+        CASE WHEN attempts.vendor IS NULL AND attempts.bucket IS NULL THEN tickets.bucket ELSE attempts.bucket END AS bucket,
+        CASE WHEN attempts.vendor IS NULL AND attempts.bucket IS NULL THEN tickets.endpoint ELSE attempts.endpoint END AS endpoint,
+        CASE WHEN attempts.vendor IS NULL AND attempts.bucket IS NULL THEN tickets.prefix ELSE attempts.prefix END AS prefix,
+        CASE WHEN attempts.vendor IS NULL AND attempts.bucket IS NULL THEN tickets.access_key_fingerprint ELSE attempts.access_key_fingerprint END AS access_key_fingerprint,
         tickets.acquire_id,
         tickets.acquired_at,
         tickets.exclude_resource_ids,
         coalesce(tickets.resource_expired_hour, 72) AS resource_expired_hour,
         tickets.recorder_region,
         tickets.storage_identity AS ticket_storage_identity
-    FROM calls
-    INNER JOIN attempts
-        ON (attempts.app_id IS NOT DISTINCT FROM calls.app_id)
-        AND (attempts.cname IS NOT DISTINCT FROM calls.cname)
-        AND (attempts.resource_id IS NOT DISTINCT FROM calls.resource_id)
-        AND (attempts.request_hash IS NOT DISTINCT FROM calls.request_hash)
-        -- No key of the join: what attempts are grouped by reaches the files, this does not.
-        AND (attempts.telling_id = calls.event_id) IS TRUE
+    FROM attempts
     LEFT JOIN tickets
-        ON tickets.app_id = calls.app_id
-        AND tickets.cname = calls.cname
-        AND tickets.resource_id = calls.resource_id
+        ON tickets.app_id = attempts.app_id
+        AND tickets.cname = attempts.cname
+        AND tickets.resource_id = attempts.resource_id
 )
 
 SELECT

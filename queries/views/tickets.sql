@@ -8,6 +8,7 @@
 -- app_id                 = { type = "string", doc = "App ID" }
 -- cname                  = { type = "string", doc = "the channel that it was acquired for" }
 -- resource_id            = { type = "string", doc = "the ticket" }
+-- uid                    = { type = "string", doc = "the recorder's uid that it was acquired for" }
 -- acquire_id             = { type = "string", doc = "event id of the acquire" }
 -- acquired_at            = { type = "timestamp", doc = "when the acquire was sent" }
 -- exclude_resource_ids   = { type = "strings", doc = "tickets that it asked to stay away from: asked-for redundancy" }
@@ -24,10 +25,42 @@
 -- access_key_fingerprint = { type = "string", doc = "startParameter: keyed hash of the access key" }
 -- storage_identity       = { type = "string", doc = "startParameter: all of the storage, to compare with a start's" }
 -- ---
+WITH acquires AS (
+    SELECT
+        app_id,
+        cname,
+        resource_id,
+        uid,
+        event_id AS acquire_id,
+        requested_at AS acquired_at,
+        array_to_string(exclude_resource_ids, ',') AS exclude_resource_ids,
+        resource_expired_hour,
+        concat_ws('/', caller_environment, caller_region, context_environment, context_user_region) AS origin,
+        recorder_region,
+        start_parameter_vendor AS vendor,
+        start_parameter_vendor_name AS vendor_name,
+        start_parameter_region AS region,
+        start_parameter_region_code AS region_code,
+        start_parameter_bucket AS bucket,
+        start_parameter_endpoint AS endpoint,
+        start_parameter_prefix AS prefix,
+        start_parameter_access_key_fingerprint AS access_key_fingerprint
+    FROM api_calls
+    WHERE operation = 'acquire' AND resource_id IS NOT NULL
+),
+
+repeated AS (
+    SELECT app_id, cname, resource_id
+    FROM acquires
+    GROUP BY app_id, cname, resource_id
+    HAVING count(*) > 1
+)
+
 SELECT
     app_id,
     cname,
     resource_id,
+    uid,
     acquire_id,
     acquired_at,
     string_to_array(exclude_resource_ids, ',') AS exclude_resource_ids,
@@ -48,27 +81,39 @@ SELECT
     END AS storage_identity
 FROM (
     -- A ticket comes from one acquire; of rows that repeat it any is as good, so the least value of each column is.
+    SELECT acquires.*
+    FROM acquires
+    LEFT ANTI JOIN repeated
+        ON (repeated.app_id IS NOT DISTINCT FROM acquires.app_id)
+        AND (repeated.cname IS NOT DISTINCT FROM acquires.cname)
+        AND (repeated.resource_id IS NOT DISTINCT FROM acquires.resource_id)
+    UNION ALL
     SELECT
         app_id,
         cname,
         resource_id,
-        min(event_id) AS acquire_id,
-        min(requested_at) AS acquired_at,
-        min(array_to_string(exclude_resource_ids, ',')) AS exclude_resource_ids,
+        min(uid) AS uid,
+        min(acquire_id) AS acquire_id,
+        min(acquired_at) AS acquired_at,
+        min(exclude_resource_ids) AS exclude_resource_ids,
         min(resource_expired_hour) AS resource_expired_hour,
-        min(
-            concat_ws('/', caller_environment, caller_region, context_environment, context_user_region)
-        ) AS origin,
+        min(origin) AS origin,
         min(recorder_region) AS recorder_region,
-        min(start_parameter_vendor) AS vendor,
-        min(start_parameter_vendor_name) AS vendor_name,
-        min(start_parameter_region) AS region,
-        min(start_parameter_region_code) AS region_code,
-        min(start_parameter_bucket) AS bucket,
-        min(start_parameter_endpoint) AS endpoint,
-        min(start_parameter_prefix) AS prefix,
-        min(start_parameter_access_key_fingerprint) AS access_key_fingerprint
-    FROM api_calls
-    WHERE operation = 'acquire' AND resource_id IS NOT NULL
+        min(vendor) AS vendor,
+        min(vendor_name) AS vendor_name,
+        min(region) AS region,
+        min(region_code) AS region_code,
+        min(bucket) AS bucket,
+        min(endpoint) AS endpoint,
+        min(prefix) AS prefix,
+        min(access_key_fingerprint) AS access_key_fingerprint
+    FROM (
+        SELECT acquires.*
+        FROM acquires
+        LEFT SEMI JOIN repeated
+            ON (repeated.app_id IS NOT DISTINCT FROM acquires.app_id)
+            AND (repeated.cname IS NOT DISTINCT FROM acquires.cname)
+            AND (repeated.resource_id IS NOT DISTINCT FROM acquires.resource_id)
+    )
     GROUP BY app_id, cname, resource_id
 )

@@ -66,8 +66,7 @@ LEFT ANTI JOIN session_arrivals ON session_arrivals.sid = session_uploads.sid
 -- A file of any other kind, too, shows that something came.
 LEFT ANTI JOIN (
     SELECT sid
-    FROM storage_events
-    WHERE kind = 'created' AND sid IS NOT NULL
+    FROM session_writes
     UNION ALL
     SELECT sid
     FROM audits

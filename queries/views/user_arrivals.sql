@@ -2,7 +2,6 @@
 -- name        = "user_arrivals"
 -- title       = "What arrived in the buckets of sessions, by recorded user"
 -- kept        = true
--- sliced_by   = "sid"
 -- description = """
 -- One row per session, bucket and recorded user that ever had a file there, by notifications or looks into the bucket; a merged file
 -- belongs to no user. `session_arrivals` has the sums over all users.
@@ -32,17 +31,17 @@ SELECT
     recorded_uid,
     min(cname) AS cname,
     min(prefix) AS prefix,
-    count(*) AS writes,
-    count(CASE WHEN file_type IN ('m3u8', 'mpd') THEN 1 END) AS indexes,
-    count(CASE WHEN file_type IN ('ts', 'webm') THEN 1 END) AS slices,
-    count(CASE WHEN file_type = 'mp4' THEN 1 END) AS mp4s,
-    max(failover_index) AS failover,
-    min(at) AS first_at,
+    sum(writes) AS writes,
+    sum(CASE WHEN file_type IN ('m3u8', 'mpd') THEN writes ELSE 0 END) AS indexes,
+    sum(CASE WHEN file_type IN ('ts', 'webm') THEN writes ELSE 0 END) AS slices,
+    sum(CASE WHEN file_type = 'mp4' THEN writes ELSE 0 END) AS mp4s,
+    max(failover) AS failover,
+    min(first_at) AS first_at,
     -- A copy or a move writes a file anew, so a look tells of the last write only where no notification does.
-    coalesce(max(CASE WHEN is_notified THEN at END), max(at)) AS last_at,
+    coalesce(max(CASE WHEN is_notified THEN last_at END), max(last_at)) AS last_at,
     coalesce(
-        max(CASE WHEN file_type IN ('ts', 'webm') AND is_notified THEN at END),
-        max(CASE WHEN file_type IN ('ts', 'webm') THEN at END)
+        max(CASE WHEN file_type IN ('ts', 'webm') AND is_notified THEN last_at END),
+        max(CASE WHEN file_type IN ('ts', 'webm') THEN last_at END)
     ) AS last_slice_at,
     min(event_id) AS event_id
 FROM (
@@ -54,12 +53,14 @@ FROM (
         cname,
         prefix,
         file_type,
-        failover_index,
+        writes,
+        failover,
+        first_at,
+        last_at,
         event_id,
-        CASE WHEN time_trusted THEN occurred_at ELSE coalesce(received_at, occurred_at) END AS at,
         true AS is_notified
-    FROM storage_events
-    WHERE kind = 'created' AND sid IS NOT NULL AND file_type IS NOT NULL
+    FROM session_writes
+    WHERE file_type IS NOT NULL
     UNION ALL
     SELECT
         sid,
@@ -69,9 +70,11 @@ FROM (
         cname,
         prefix,
         file_type,
-        failover_index,
+        1 AS writes,
+        failover_index AS failover,
+        coalesce(written_at, occurred_at) AS first_at,
+        coalesce(written_at, occurred_at) AS last_at,
         event_id,
-        coalesce(written_at, occurred_at) AS at,
         false AS is_notified
     FROM audits
     WHERE result = 'found' AND time_trusted AND sid IS NOT NULL AND file_type IS NOT NULL
