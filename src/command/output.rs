@@ -20,7 +20,7 @@ use crate::engine::{self, Engine, EngineOptions, Kept, Stepwise};
 use crate::event::{Micros, Stream};
 use crate::lake::history::{AsOf, versions};
 use crate::lake::reach;
-use crate::lake::table::providers;
+use crate::lake::table::{Texts, providers};
 use crate::render::{
     CsvRenderer, JsonRenderer, MarkdownRenderer, Output, Render, Rendered, TableRenderer,
     terminal_width,
@@ -226,7 +226,11 @@ impl Opened {
         {
             options.given = detection::reach::given(&self.library, &reaches).await?;
         }
-        Engine::new(providers(&self.tables).await?, options).await
+        let texts = match stepwise {
+            Stepwise::Never => Texts::Copied,
+            Stepwise::LittleData | Stepwise::Always => Texts::Views,
+        };
+        Engine::new(providers(&self.tables, texts).await?, options).await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::event::{Micros, Stream, TimestampType};
 use crate::intake::{Intake, Left};
 use crate::lake::commit::{Batch, CommitError, Ledger, Range};
 use crate::lake::log::AppId;
-use crate::lake::table::provider;
+use crate::lake::table::{Texts, provider};
 use crate::table::rows::{Origin, Rows};
 
 /// Decode stored messages again, after a fix
@@ -80,7 +80,11 @@ async fn replay(args: &ReplayArgs, context: &Context, stream: Stream) -> Result<
         views: library.views(),
         ..EngineOptions::default()
     };
-    let engine = Engine::new(vec![(stream, provider(&table).await?)], options).await?;
+    let engine = Engine::new(
+        vec![(stream, provider(&table, Texts::Copied).await?)],
+        options,
+    )
+    .await?;
     let mut ledger = Ledger::new(stream, table);
     let counter = AppId::replay(stream);
     let replays = ledger.stored(&counter).await?;

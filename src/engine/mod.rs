@@ -50,7 +50,7 @@ use views::Views;
 
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::lake::history::{AsOf, versions};
-use crate::lake::table::{Lake, providers};
+use crate::lake::table::{Lake, Texts, providers};
 
 /// Named values for the `$name` placeholders of a statement.
 pub type Params = Vec<(String, ScalarValue)>;
@@ -215,7 +215,7 @@ impl Engine {
             table_versions: versions(&tables),
             ..options
         };
-        Engine::new(providers(&tables).await?, options).await
+        Engine::new(providers(&tables, Texts::Copied).await?, options).await
     }
 
     /// Opens a session over rows in memory.

@@ -8,7 +8,7 @@ use crate::event::SkipReason;
 use crate::lake::commit::{Batch, Ledger};
 use crate::lake::encode::encode;
 use crate::lake::store::Location;
-use crate::lake::table::provider;
+use crate::lake::table::{Texts, provider};
 use crate::table;
 use crate::table::rows::{Event, EventRow, Origin, Rows};
 use crate::table::webhooks::WebhookRow;
@@ -236,7 +236,7 @@ async fn a_filter_reaches_the_files_through_a_view() {
     ledger.commit(&commit).await.expect("commits");
 
     let table = lake.open(stream).await.expect("opens").expect("is there");
-    let provider = provider(&table).await.expect("can be read");
+    let provider = provider(&table, Texts::Copied).await.expect("can be read");
     let options = EngineOptions {
         views: vec![view(
             "webhooks",

@@ -155,20 +155,31 @@ impl Lake {
     }
 }
 
+/// How texts come from files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    /// Copied: what is sorted or collected takes no more memory than it needs.
+    Copied,
+    /// As views into the pages that they are from: quicker for whoever groups and joins. A view keeps a whole page alive, and
+    /// who holds a thousand views, to sort or to collect them, counts it a thousand times.
+    Views,
+}
+
 /// Returns what SQL reads for tables at the versions they are loaded at.
 pub async fn providers(
     tables: &[(Stream, DeltaTable)],
+    texts: Texts,
 ) -> Result<Vec<(Stream, Arc<dyn TableProvider>)>> {
     let mut providers = Vec::new();
     for (stream, table) in tables {
-        providers.push((*stream, provider(table).await?));
+        providers.push((*stream, provider(table, texts).await?));
     }
     Ok(providers)
 }
 
 /// Returns what SQL reads for a table at the version it is loaded at.
-pub async fn provider(table: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
-    let builder = table.table_provider().with_session(scan_session());
+pub async fn provider(table: &DeltaTable, texts: Texts) -> Result<Arc<dyn TableProvider>> {
+    let builder = table.table_provider().with_session(scan_session(texts));
     Ok(Arc::new(builder.build().await?))
 }
 
@@ -183,17 +194,18 @@ pub async fn provider_of_files(
     let paths = paths.into_iter().filter(|path| live.contains(path));
     let urls = paths.map(|path| root.join(&path).map(String::from));
     let urls = urls.collect::<Result<Vec<_>, _>>()?;
-    let builder = table.table_provider().with_session(scan_session());
+    let builder = table
+        .table_provider()
+        .with_session(scan_session(Texts::Copied));
     Ok(Arc::new(builder.with_file_paths(urls).build().await?))
 }
 
 /// Returns the settings that a table is scanned with.
-fn scan_session() -> Arc<SessionState> {
+fn scan_session(texts: Texts) -> Arc<SessionState> {
     let mut config = SessionConfig::new();
     let parquet = &mut config.options_mut().execution.parquet;
     parquet.pushdown_filters = true;
-    // A view keeps a whole page alive, and an aggregate that holds a thousand views counts it a thousand times.
-    parquet.schema_force_view_types = false;
+    parquet.schema_force_view_types = texts == Texts::Views;
     Arc::new(SessionStateBuilder::new().with_config(config).build())
 }
 

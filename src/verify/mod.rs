@@ -21,7 +21,7 @@ use crate::engine::{Engine, EngineOptions, readable};
 use crate::event::{Micros, Stream};
 use crate::lake::history::AsOf;
 use crate::lake::log::{Source, Stored, added_since, stored_offsets};
-use crate::lake::table::{Lake, provider, provider_of_files};
+use crate::lake::table::{Lake, Texts, provider, provider_of_files};
 use found::{Found, Tally};
 
 /// Where the last run's result lies in the lake. Losing it costs a full run, nothing else.
@@ -171,7 +171,7 @@ async fn verify_table(
             provider_of_files(table, paths).await?,
             before.partitions.as_slice(),
         ),
-        _ => (provider(table).await?, &[][..]),
+        _ => (provider(table, Texts::Copied).await?, &[][..]),
     };
     let options = EngineOptions {
         views: library.views_under(&["verify/positions", "verify/spans"])?,
