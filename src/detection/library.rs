@@ -148,6 +148,7 @@ const EMBEDDED: &[(&str, &str)] = queries![
     "views/session_timeline.sql",
     "views/session_uploads.sql",
     "views/session_whereabouts.sql",
+    "views/session_writes.sql",
     "views/sessions.sql",
     "views/started_sessions.sql",
     "views/starts.sql",
@@ -286,6 +287,7 @@ impl Library {
                 name: name.to_string(),
                 sql: query.sql.clone(),
                 sliced_by: (query.header.as_ref()).and_then(|header| header.sliced_by.clone()),
+                may_be_kept: query.header.as_ref().is_some_and(|header| header.kept),
             })
             .collect()
     }
@@ -333,6 +335,7 @@ impl Library {
             name: query.name.clone(),
             sql: query.sql.clone(),
             sliced_by: None,
+            may_be_kept: true,
         });
         Ok(Kept {
             added: added.collect(),
@@ -342,22 +345,27 @@ impl Library {
     }
 
     fn kept_for(&self, readers: Vec<Statement>) -> Result<Kept> {
-        let views = self.view_needs()?;
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let needs = self.view_needs()?;
+        let mut reached = BTreeSet::new();
         for statement in &readers {
-            for view in reached_from(&views, &statement.relations()?) {
-                *counts.entry(view).or_default() += 1;
-            }
+            reached.extend(reached_from(&needs, &statement.relations()?));
         }
-        let is_kept = |view: &str| {
-            let query = self.queries.get(&format!("views/{view}"));
-            let header = query.and_then(|query| query.header.as_ref());
-            header.is_some_and(|header| header.kept)
-        };
-        let shared = counts.into_iter();
-        let shared = shared.filter(|(view, readers)| *readers > 1 && is_kept(view));
+        let mut run = RunReads::default();
+        run.statements
+            .extend(readers.iter().map(Statement::times_read));
+        for view in reached {
+            let query = &self.queries[&format!("views/{view}")];
+            let may_be_kept = query.header.as_ref().is_some_and(|header| header.kept);
+            let reads = query.sql.statement()?.times_read();
+            run.views.insert(view, (reads, may_be_kept));
+        }
+        let mut known = BTreeMap::new();
+        let shared = run.views.iter().filter(|(view, (_, may_be_kept))| {
+            *may_be_kept && run.times_computed(view, &mut known) > 1
+        });
+        let views = shared.map(|(view, _)| view.to_string()).collect();
         Ok(Kept {
-            views: shared.map(|(view, _)| view.to_string()).collect(),
+            views,
             readers,
             ..Kept::default()
         })
@@ -736,6 +744,35 @@ fn check_identity(header: &Header) -> Result<()> {
 
 /// The relations that each view reads.
 type ViewNeeds<'l> = BTreeMap<&'l str, &'l BTreeSet<String>>;
+
+/// What the statements of a run read, and the views that they build on: how many times each names each relation.
+#[derive(Default)]
+struct RunReads<'l> {
+    statements: Vec<BTreeMap<String, usize>>,
+    /// With whether the rows may be kept.
+    views: BTreeMap<&'l str, (BTreeMap<String, usize>, bool)>,
+}
+
+impl<'l> RunReads<'l> {
+    /// Returns how many times a view would be computed if it were not kept: by each statement and by each view that reads
+    /// it, as many times as that is computed itself.
+    fn times_computed(&self, view: &'l str, known: &mut BTreeMap<&'l str, usize>) -> usize {
+        if let Some(times) = known.get(view) {
+            return *times;
+        }
+        let named = |reads: &BTreeMap<String, usize>| reads.get(view).copied().unwrap_or_default();
+        let mut times = self.statements.iter().map(named).sum();
+        for (reader, (reads, may_be_kept)) in &self.views {
+            times += match (named(reads), may_be_kept) {
+                (0, _) => 0,
+                (named, true) => named,
+                (named, false) => named * self.times_computed(reader, known),
+            };
+        }
+        known.insert(view, times);
+        times
+    }
+}
 
 /// Returns the views among relations, and those that these build on.
 fn reached_from<'l>(views: &ViewNeeds<'l>, relations: &BTreeSet<String>) -> BTreeSet<&'l str> {

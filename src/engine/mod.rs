@@ -4,6 +4,7 @@
 //! are plain logical plans, so a filter on a session, a channel or a time reaches the files through them.
 //! This room knows nothing of what the queries mean.
 
+mod alone;
 mod error;
 mod keeping;
 mod nulls;
@@ -188,24 +189,29 @@ impl Engine {
         for (name, rows) in options.given {
             engine.stand_in(name, rows)?;
         }
-        engine.is_stepwise = match options.stepwise {
+        (engine.settle(options.stepwise, &options.kept.readers)).await?;
+        Ok(engine)
+    }
+
+    /// Settles how statements are computed, by how much data there is.
+    async fn settle(&mut self, stepwise: Stepwise, readers: &[Statement]) -> Result<()> {
+        self.is_stepwise = match stepwise {
             Stepwise::Never => false,
             Stepwise::LittleData => {
-                let rows = engine.rows().await?;
-                engine.slices = usize::try_from(rows / ROWS_OF_SLICE)?.next_power_of_two();
+                let rows = self.rows().await?;
+                self.slices = usize::try_from(rows / ROWS_OF_SLICE)?.next_power_of_two();
                 rows <= stepwise::ROWS_MAX
             }
             Stepwise::Always => true,
         };
-        match engine.is_stepwise {
+        match self.is_stepwise {
             // So little is not worth giving up.
             true => {
-                engine.session =
-                    SessionContext::new_with_state(stepwise::state(engine.session.state()))
+                self.session = SessionContext::new_with_state(stepwise::state(self.session.state()))
             }
-            false => engine.count_readers(&options.kept.readers)?,
+            false => self.count_readers(readers)?,
         }
-        Ok(engine)
+        Ok(())
     }
 
     /// Opens a session over the newest version of every table of a lake.
@@ -272,6 +278,9 @@ impl Engine {
         params: &[(String, ScalarValue)],
     ) -> Result<SendableRecordBatchStream> {
         self.register_views(statement).await?;
+        if let Some(run) = self.as_run(statement, params).await? {
+            return Box::pin(run.execute(statement, params)).await;
+        }
         let plan = self.plan_sharing(statement, params).await?;
         self.start(plan).await
     }

@@ -9,12 +9,16 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::combine_partial_final_agg::CombinePartialFinalAggregate;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::nulls::NullAlternatives;
@@ -25,6 +29,8 @@ use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::lake::table::stored_schema;
 use crate::table;
 
+type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
 /// Consumers of memory that an out-of-memory error names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
@@ -34,9 +40,7 @@ pub(super) fn session(options: &EngineOptions) -> Result<SessionContext> {
     settings.execution.time_zone = Some("UTC".to_string());
     settings.execution.collect_statistics = true;
     if options.stepwise != Stepwise::Never {
-        // Of many queries several run at a time, each on one core: spreading the rows of each over all of them, to aggregate
-        // and join them there, takes half as much time again.
-        settings.execution.target_partitions = 1;
+        run_side_by_side(settings);
     }
     // Filters run while pages are decoded, cheapest first, and skip row groups by bloom filter: what makes
     // the lookup of one session read a few pages instead of whole files.
@@ -65,15 +69,35 @@ pub(super) fn session(options: &EngineOptions) -> Result<SessionContext> {
         simplify.map_or(0, |place| place + 1),
         Arc::new(NullAlternatives),
     );
+    let mut physical_rules = PhysicalOptimizer::new().rules;
+    if options.stepwise != Stepwise::Never {
+        physical_rules = aggregating_once(physical_rules);
+    }
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_optimizer_rules(rules)
+        .with_physical_optimizer_rules(physical_rules)
         .with_physical_optimizer_rule(Arc::new(RepeatedFilters))
         .with_physical_optimizer_rule(Arc::new(Yielding))
         .build();
     Ok(SessionContext::new_with_state(state))
+}
+
+/// Of many queries several run at a time, each on one core: spreading the rows of each over all of them, to aggregate and
+/// join them there, takes half as much time again.
+pub(super) fn run_side_by_side(settings: &mut ConfigOptions) {
+    settings.execution.target_partitions = 1;
+}
+
+/// Returns the rules for a session whose queries run on one core each. The sides of a union would be aggregated apart and
+/// then once more together, although each side has other groups, or as many.
+pub(super) fn aggregating_once(mut rules: Vec<PhysicalRule>) -> Vec<PhysicalRule> {
+    let place = (rules.iter()).position(|rule| rule.name() == "EnsureRequirements");
+    let combine = Arc::new(CombinePartialFinalAggregate::new());
+    rules.insert(place.unwrap_or_default(), combine);
+    rules
 }
 
 pub(super) fn memory_table(

@@ -1,7 +1,7 @@
 //! SQL text -> statements: which tables and parameters they name, and parameters bound as typed values.
 //! Knows nothing of a session; nothing is executed here.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -87,6 +87,18 @@ impl Statement {
             .collect())
     }
 
+    /// Says how many times it names each relation, those of its own `WITH` among them.
+    pub fn times_read(&self) -> BTreeMap<String, usize> {
+        let mut times = BTreeMap::new();
+        if let Some(query) = self.query() {
+            let _: ControlFlow<()> = visit_relations(query, |relation| {
+                *times.entry(relation.to_string()).or_default() += 1;
+                ControlFlow::Continue(())
+            });
+        }
+        times
+    }
+
     /// Says whether it reads rows by `SELECT`, or explains how it would; else it may ask what tables there are.
     pub fn is_query(&self) -> bool {
         let mut parsed = &self.parsed;
@@ -129,6 +141,15 @@ impl Statement {
         }
         let last = Statement::of_query(with_named(last, with, &left));
         Some((steps, last))
+    }
+
+    /// Says whether it reads any query of its own `WITH` more than once.
+    pub(super) fn is_sharing(&self) -> bool {
+        let query = self.query();
+        let with = query.and_then(|query| query.with.as_ref());
+        let named = with.iter().flat_map(|with| &with.cte_tables);
+        let mut times = named.map(|named| readers(query?, &named.alias.name.value).into());
+        times.any(|times: Option<usize>| times > Some(1))
     }
 
     fn query(&self) -> Option<&Query> {

@@ -52,6 +52,7 @@ fn view(name: &str, sql: &str) -> View {
         name: name.to_string(),
         sql: sql.into(),
         sliced_by: None,
+        may_be_kept: false,
     }
 }
 
@@ -218,9 +219,8 @@ async fn files_opened(engine: &Engine, condition: &str) -> usize {
         .count()
 }
 
-#[tokio::test]
-async fn a_filter_reaches_the_files_through_a_view() {
-    let directory = tempfile::tempdir().expect("makes a directory");
+/// Returns a session over a lake with one file a day.
+async fn over_files(directory: &tempfile::TempDir, views: Vec<View>) -> Engine {
     let stream = Stream::Webhooks;
     std::fs::create_dir(directory.path().join(stream.stem())).expect("makes a directory");
     let path = directory.path().to_string_lossy();
@@ -238,15 +238,18 @@ async fn a_filter_reaches_the_files_through_a_view() {
     let table = lake.open(stream).await.expect("opens").expect("is there");
     let provider = provider(&table, Texts::Copied).await.expect("can be read");
     let options = EngineOptions {
-        views: vec![view(
-            "webhooks",
-            "SELECT * FROM log_webhooks WHERE disposition = 'event'",
-        )],
+        views,
         ..EngineOptions::default()
     };
-    let engine = Engine::new(vec![(stream, provider)], options)
-        .await
-        .expect("opens");
+    let engine = Engine::new(vec![(stream, provider)], options).await;
+    engine.expect("opens")
+}
+
+#[tokio::test]
+async fn a_filter_reaches_the_files_through_a_view() {
+    let directory = tempfile::tempdir().expect("makes a directory");
+    let sql = "SELECT * FROM log_webhooks WHERE disposition = 'event'";
+    let engine = over_files(&directory, vec![view("webhooks", sql)]).await;
     assert_eq!(
         count(&engine, "SELECT count(*) FROM webhooks", &[]).await,
         10
@@ -260,6 +263,67 @@ async fn a_filter_reaches_the_files_through_a_view() {
         files_opened(&engine, "event_date = DATE '2024-10-04'").await,
         1
     );
+}
+
+#[tokio::test]
+async fn a_statement_that_reads_whole_tables_is_a_run_of_its_own() {
+    let directory = tempfile::tempdir().expect("makes a directory");
+    let sids =
+        "SELECT sid, count(*) AS events FROM log_webhooks WHERE sid IS NOT NULL GROUP BY sid";
+    let views = vec![
+        View {
+            may_be_kept: true,
+            ..view("sids", sids)
+        },
+        view(
+            "pairs",
+            "SELECT a.sid FROM sids AS a INNER JOIN sids AS b ON b.sid = a.sid",
+        ),
+    ];
+    let engine = over_files(&directory, views).await;
+    engine
+        .give(
+            "findings",
+            engine
+                .run("SELECT 1 AS n", &[])
+                .await
+                .expect("runs")
+                .remove(0),
+        )
+        .expect("is given");
+    for (sql, looks_up, pairs) in [
+        ("SELECT count(*) FROM pairs", false, 10),
+        ("SELECT count(*) FROM pairs CROSS JOIN findings", false, 10),
+        ("SELECT count(*) FROM pairs WHERE sid <> 's3'", false, 9),
+        ("SELECT count(*) FROM pairs WHERE sid = 's3'", true, 1),
+        (
+            "SELECT count(*) FROM pairs WHERE sid IN ('s3', 's4')",
+            true,
+            2,
+        ),
+        // A join tells the rows of one side to the other.
+        (
+            "SELECT count(*) FROM pairs INNER JOIN log_webhooks AS one ON one.sid = pairs.sid WHERE one.cname = 'c'",
+            true,
+            0,
+        ),
+        (
+            "SELECT count(*) FROM pairs LEFT ANTI JOIN log_webhooks AS one ON one.sid = pairs.sid AND one.cname = 'c'",
+            false,
+            10,
+        ),
+    ] {
+        let statement = Statement::parse_one(sql).expect("is SQL");
+        (engine.register_views(&statement).await).expect("registers");
+        let is_lookup = engine.looks_up(&statement, &[]).await.expect("plans");
+        assert_eq!(is_lookup, looks_up, "{sql}");
+        assert_eq!(count(&engine, sql, &[]).await, pairs, "as one plan: {sql}");
+        let run = engine.as_run(&statement, &[]).await.expect("opens");
+        let run = run.expect("there is little data");
+        assert_eq!(count(&run, sql, &[]).await, pairs, "as a run: {sql}");
+    }
+    let once = Statement::parse_one("SELECT count(*) FROM sids").expect("is SQL");
+    assert!(engine.as_run(&once, &[]).await.expect("opens").is_none());
 }
 
 #[tokio::test]

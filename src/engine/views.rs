@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context as _, Result, bail};
 use tokio::sync::OnceCell;
 
-use super::Sql;
+use super::{Sql, Statement};
 
 /// A named query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct View {
     /// A column of hexadecimal digits, never null, that the rows are computed by: those of one range of its values need
     /// nothing of the others. Much data is taken range by range, so that less has to be in memory at a time.
     pub sliced_by: Option<String>,
+    /// Its rows are few enough, and dear enough, to be kept in memory for several readers.
+    pub may_be_kept: bool,
 }
 
 /// The views of a session, each after those that it reads, and which of them are registered already.
@@ -83,6 +85,48 @@ impl Views {
         self.needs.get(view)
     }
 
+    /// Returns the names of those that may be kept.
+    pub(super) fn that_may_be_kept(&self) -> BTreeSet<String> {
+        let kept = self.ordered.iter().filter(|view| view.may_be_kept);
+        kept.map(|view| view.name.clone()).collect()
+    }
+
+    /// Says whether a statement builds on a view that may be kept and that would be computed more than once, or in part, or
+    /// that is computed slice by slice.
+    pub(super) fn are_worth_keeping(&self, statement: &Statement) -> Result<bool> {
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        let mut ahead = vec![statement];
+        let mut seen = BTreeSet::new();
+        while let Some(statement) = ahead.pop() {
+            for (relation, named) in statement.times_read() {
+                *times.entry(relation.clone()).or_default() += named;
+                let view = self.ordered.iter().find(|view| view.name == relation);
+                if let Some(view) = view.filter(|view| self.needs.contains_key(&view.name))
+                    && seen.insert(&view.name)
+                {
+                    ahead.push(view.sql.statement()?);
+                }
+            }
+        }
+        let mut reached = (self.ordered.iter()).filter(|view| seen.contains(&view.name));
+        let is_worth = |view: &View| {
+            let is_repeated = times[&view.name] > 1 && !self.needs[&view.name].is_empty();
+            is_repeated
+                || view.sliced_by.is_some()
+                || view.sql.statement().is_ok_and(Statement::is_sharing)
+        };
+        Ok(reached.any(|view| view.may_be_kept && is_worth(view)))
+    }
+
+    /// Returns the same views, none of them registered yet.
+    pub(super) fn anew(&self) -> Views {
+        Views {
+            ordered: self.ordered.clone(),
+            needs: self.needs.clone(),
+            registrations: Mutex::default(),
+        }
+    }
+
     /// Returns the views among relations of these names, with their registrations.
     pub(super) fn among(
         &self,
@@ -124,6 +168,7 @@ mod tests {
             name: name.to_string(),
             sql: sql.into(),
             sliced_by: None,
+            may_be_kept: false,
         }
     }
 

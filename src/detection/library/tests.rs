@@ -224,8 +224,13 @@ fn a_run_of_several_queries_keeps_the_views_that_they_share() {
     assert!(all.contains("accepted_starts"), "{all:?}");
     assert!(!all.contains("api_calls"), "it does not ask to be kept");
     let one = library.kept_views(&["conflicting_starts".to_string()]);
+    let one = one.expect("is SQL").views;
+    assert!(one.contains("starts"), "named more than once: {one:?}");
+    assert!(!one.contains("session_uploads"), "not read: {one:?}");
+    let read_once = library.kept_views(&["record_before_response".to_string()]);
+    let read_once = read_once.expect("is SQL").views;
     assert!(
-        one.expect("is SQL").views.is_empty(),
-        "a single query shares nothing"
+        !read_once.contains("tickets"),
+        "by `starts` alone, which is kept: {read_once:?}"
     );
 }
