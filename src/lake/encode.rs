@@ -1,7 +1,9 @@
 //! Rows -> sorted Parquet files. A batch in memory becomes one file for each date ([`encode`]); a stream of rows that
 //! are sorted already becomes files of a given size ([`SortedFiles`]). CPU work: runs off the polling thread.
 
+mod chunk;
 mod constant;
+mod plain;
 mod statistics;
 
 use std::collections::HashMap;
@@ -35,6 +37,7 @@ use crate::table::{
     BLOOM_COLUMNS, NAME_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
 };
 use constant::Constant;
+use plain::{Pages, Plain};
 pub use statistics::Statistics;
 
 /// A Parquet file that is in no table yet.
@@ -49,6 +52,9 @@ const ROW_GROUP_ROWS: usize = 1_048_576;
 
 /// Data pages of this size are compressed in a core's cache, and a look-up of a few rows reads little more than them.
 const PAGE_BYTES: usize = 256 * 1024;
+
+/// Higher levels save little of what the files of `maintain` take, and cost a multiple.
+const ZSTD_LEVEL: i32 = 1;
 
 /// Sorts the rows by date and by the stream's sort columns and writes one file a date.
 ///
@@ -125,18 +131,24 @@ fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
     }
     let properties = Arc::new(properties.build());
     let mut file = file_writer(Vec::new(), &schema, &properties)?;
+    let mut pages = Pages::new()?;
     for first in (0..rows.num_rows()).step_by(ROW_GROUP_ROWS) {
         let count = ROW_GROUP_ROWS.min(rows.num_rows() - first);
         let mut group = file.next_row_group()?;
         for (index, column) in rows.columns().iter().enumerate() {
             let leaf = leaves.column(index);
-            match constants[index] {
-                Some(constant) if constant::is_enough(&leaf, &properties) => {
-                    constant.write(leaf, count, &mut group)?
-                }
-                _ => {
+            if let Some(constant) = constants[index]
+                && constant::is_enough(&leaf, &properties)
+            {
+                constant.write(leaf, count, &mut group)?;
+                continue;
+            }
+            let values = column.slice(first, count);
+            match Plain::of(&values, &leaf, &properties) {
+                Some(plain) => plain.write(leaf, &properties, &mut pages, &mut group)?,
+                None => {
                     let alone = Arc::new(schema.project(&[index])?);
-                    write_column(&alone, &column.slice(first, count), &properties, &mut group)?
+                    write_column(&alone, &values, &properties, &mut group)?
                 }
             }
         }
@@ -192,7 +204,7 @@ fn writer(stream: Stream, schema: SchemaRef, rows: usize) -> Result<ArrowWriter<
 }
 
 fn writer_properties(stream: Stream, schema: &SchemaRef, rows: usize) -> WriterPropertiesBuilder {
-    let zstd = ZstdLevel::try_new(1).expect("zstd has a level 1");
+    let zstd = ZstdLevel::try_new(ZSTD_LEVEL).expect("zstd has this level");
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(zstd))

@@ -2,20 +2,18 @@
 //! hashing and comparing the value of each row; here the column chunk is written as what that comes to, a dictionary
 //! of one value and a run of it (Parquet format, "Dictionary Encoding" and "Run Length Encoding / Bit-Packing Hybrid").
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use bytes::Bytes;
-use parquet::basic::{Compression, Encoding, EncodingMask, PageType};
-use parquet::column::page::{CompressedPage, Page, PageWriter};
-use parquet::column::writer::ColumnCloseResult;
+use parquet::basic::{Compression, Encoding};
 use parquet::data_type::ByteArray;
-use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
-use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
-use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
+use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
+
+use super::chunk::{self, Chunk, push_run};
 
 /// A longer text has no statistics: Parquet's writer would cut it.
 const TEXT_BYTES_MAX: usize = 64;
@@ -61,66 +59,13 @@ impl<'a> Constant<'a> {
         rows: usize,
         group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
     ) -> Result<()> {
-        let rows_told = u32::try_from(rows).context("a row group has fewer rows")?;
-        let mut chunk = TrackedWrite::new(Vec::new());
-        let mut pages = SerializedPageWriter::new(&mut chunk);
-        let mut write = |page: Page| {
-            let bytes = page.buffer().len();
-            pages.write_page(CompressedPage::new(page, bytes))
-        };
-        let dictionary = write(Page::DictionaryPage {
-            buf: self.plain(),
-            num_values: 1,
-            encoding: Encoding::PLAIN,
-            is_sorted: false,
-        })?;
-        let data = write(Page::DataPage {
-            buf: run(rows_told),
-            num_values: rows_told,
-            encoding: Encoding::RLE_DICTIONARY,
-            def_level_encoding: Encoding::RLE,
-            rep_level_encoding: Encoding::RLE,
-            statistics: None,
-        })?;
-        let bytes = dictionary.bytes_written + data.bytes_written;
-        let encodings = [Encoding::PLAIN, Encoding::RLE, Encoding::RLE_DICTIONARY];
-        let one_page = |page_type, encoding| PageEncodingStats {
-            page_type,
-            encoding,
-            count: 1,
-        };
-        let metadata = ColumnChunkMetaData::builder(column)
-            .set_compression(Compression::UNCOMPRESSED)
-            .set_encodings_mask(EncodingMask::new_from_encodings(encodings.iter()))
-            .set_page_encoding_stats(vec![
-                one_page(PageType::DICTIONARY_PAGE, Encoding::PLAIN),
-                one_page(PageType::DATA_PAGE, Encoding::RLE_DICTIONARY),
-            ])
-            .set_total_compressed_size(bytes as i64)
-            .set_total_uncompressed_size(bytes as i64)
-            .set_num_values(rows as i64)
-            .set_dictionary_page_offset(Some(dictionary.offset as i64))
-            .set_data_page_offset(data.offset as i64)
-            .set_statistics(self.statistics())
-            .build()?;
-        let only_page = PageLocation {
-            offset: data.offset as i64,
-            compressed_page_size: data.compressed_size as i32,
-            first_row_index: 0,
-        };
-        let close = ColumnCloseResult {
-            bytes_written: bytes,
-            rows_written: rows as u64,
-            metadata,
-            bloom_filter: None,
-            column_index: None,
-            offset_index: Some(OffsetIndexMetaData {
-                page_locations: vec![only_page],
-                unencoded_byte_array_data_bytes: None,
-            }),
-        };
-        let chunk = Bytes::from(chunk.into_inner()?);
-        Ok(group.append_column(&chunk, close)?)
+        let mut chunk = Chunk::new(Encoding::RLE_DICTIONARY);
+        chunk.push_dictionary(self.plain(), 1)?;
+        let page = run(rows);
+        let bytes = page.len();
+        chunk.push_data(page, rows, bytes)?;
+        let statistics = Some(self.statistics());
+        chunk.finish(column, Compression::UNCOMPRESSED, statistics, group)
     }
 
     /// The value in the encoding of a dictionary page.
@@ -152,12 +97,12 @@ impl<'a> Constant<'a> {
 }
 
 /// Says whether a run is all that a column of these properties needs: it has a dictionary, and nothing that looks at
-/// each row, a bloom filter or statistics of pages.
+/// each row.
 pub(super) fn is_enough(column: &ColumnDescPtr, properties: &WriterProperties) -> bool {
     let path = column.path();
     properties.dictionary_enabled(path)
-        && properties.bloom_filter_properties(path).is_none()
         && properties.statistics_enabled(path) == EnabledStatistics::Chunk
+        && chunk::is_enough(column, properties)
 }
 
 fn repeated<T: Copy + PartialEq>(values: &[T]) -> Option<T> {
@@ -166,27 +111,17 @@ fn repeated<T: Copy + PartialEq>(values: &[T]) -> Option<T> {
 }
 
 /// Returns a data page of `rows` rows, none of them null, all of the dictionary's only value.
-fn run(rows: u32) -> Bytes {
+fn run(rows: usize) -> Bytes {
     let mut levels = Vec::new();
     // How often, and the level: the value is there.
-    push_run_length(rows, &mut levels);
+    push_run(rows, &mut levels);
     levels.push(1);
     let mut page = Vec::from((levels.len() as u32).to_le_bytes());
     page.extend(levels);
     // Of how many bits an index is. The index of the only value has none, and takes no byte in the run.
     page.push(0);
-    push_run_length(rows, &mut page);
+    push_run(rows, &mut page);
     Bytes::from(page)
-}
-
-/// Appends the header of a run: twice its length, seven bits a byte, the lowest first.
-fn push_run_length(length: u32, out: &mut Vec<u8>) {
-    let mut header = u64::from(length) << 1;
-    while header > 0x7F {
-        out.push(header as u8 | 0x80);
-        header >>= 7;
-    }
-    out.push(header as u8);
 }
 
 #[cfg(test)]
@@ -195,6 +130,7 @@ mod tests {
 
     use arrow::array::{Int32Array, Int64Array, RecordBatch, StringViewArray};
     use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+    use parquet::file::metadata::ColumnChunkMetaData;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::file::writer::SerializedFileWriter;
 
