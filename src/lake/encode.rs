@@ -2,7 +2,8 @@
 //! are sorted already becomes files of a given size ([`SortedFiles`]). CPU work: runs off the polling thread.
 
 mod chunk;
-mod constant;
+mod hybrid;
+mod names;
 mod plain;
 mod statistics;
 
@@ -36,8 +37,9 @@ use crate::event::Stream;
 use crate::table::{
     BLOOM_COLUMNS, NAME_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
 };
-use constant::Constant;
-use plain::{Pages, Plain};
+use chunk::Pages;
+use names::Names;
+use plain::Plain;
 pub use statistics::Statistics;
 
 /// A Parquet file that is in no table yet.
@@ -118,13 +120,11 @@ fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
 /// Writes one file, a column after the other, each of which is one leaf: so only one column's encoder and compressor are in memory, and in cache.
 fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
     let schema = rows.schema();
-    let constants: Vec<Option<Constant<'_>>> = rows.columns().iter().map(Constant::of).collect();
     let leaves = ArrowSchemaConverter::new().convert(&schema)?;
     let mut properties = writer_properties(stream, &schema, rows.num_rows());
     for (index, column) in rows.columns().iter().enumerate() {
-        let is_one_value = constants[index].is_some() || column.null_count() == column.len();
-        if is_one_value || is_small(schema.field(index)) {
-            // Compressed they take as much or little less, and a compressor costs time to make.
+        if is_small(schema.field(index)) || column.null_count() == column.len() {
+            // Compressed they take as much or little less.
             let path = leaves.column(index).path().clone();
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
@@ -137,19 +137,14 @@ fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
         let mut group = file.next_row_group()?;
         for (index, column) in rows.columns().iter().enumerate() {
             let leaf = leaves.column(index);
-            if let Some(constant) = constants[index]
-                && constant::is_enough(&leaf, &properties)
-            {
-                constant.write(leaf, count, &mut group)?;
-                continue;
-            }
             let values = column.slice(first, count);
-            match Plain::of(&values, &leaf, &properties) {
-                Some(plain) => plain.write(leaf, &properties, &mut pages, &mut group)?,
-                None => {
-                    let alone = Arc::new(schema.project(&[index])?);
-                    write_column(&alone, &values, &properties, &mut group)?
-                }
+            if let Some(names) = Names::of(&values, &leaf, &properties) {
+                names.write(leaf, &properties, &mut pages, &mut group)?;
+            } else if let Some(plain) = Plain::of(&values, &leaf, &properties) {
+                plain.write(leaf, &properties, &mut pages, &mut group)?;
+            } else {
+                let alone = Arc::new(schema.project(&[index])?);
+                write_column(&alone, &values, &properties, &mut group)?;
             }
         }
         group.close()?;

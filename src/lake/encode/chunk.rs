@@ -1,4 +1,6 @@
-//! A column chunk whose pages we write ourselves: its pages, its bytes, and what the file tells of it.
+//! A column chunk whose pages we write ourselves: its pages, its bytes, and what the file tells of it. All columns of
+//! a file share one compressor ([`Pages`]): Parquet's writer makes one, and a decompressor, for each column, which takes
+//! longer than compressing a small one.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -11,6 +13,40 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
+
+use super::ZSTD_LEVEL;
+
+/// What the columns of a file are written with, one after the other.
+pub(super) struct Pages {
+    compressor: Compressor<'static>,
+    /// The page in hand.
+    pub page: Vec<u8>,
+    compressed: Vec<u8>,
+}
+
+impl Pages {
+    pub fn new() -> Result<Self> {
+        Ok(Pages {
+            compressor: Compressor::new(ZSTD_LEVEL)?,
+            page: Vec::new(),
+            compressed: Vec::new(),
+        })
+    }
+
+    /// Returns the page in hand as it is written.
+    fn packed(&mut self, compression: Compression) -> Result<Bytes> {
+        if compression == Compression::UNCOMPRESSED {
+            return Ok(Bytes::copy_from_slice(&self.page));
+        }
+        self.compressed.clear();
+        self.compressed.reserve(compress_bound(self.page.len()));
+        self.compressor
+            .compress_to_buffer(&self.page, &mut self.compressed)?;
+        Ok(Bytes::copy_from_slice(&self.compressed))
+    }
+}
 
 /// The pages of a chunk so far.
 pub(super) struct Chunk {
@@ -19,48 +55,49 @@ pub(super) struct Chunk {
     pages: Vec<PageLocation>,
     /// Of the pages with data: how their values are written.
     encoding: Encoding,
+    compression: Compression,
     rows: usize,
     uncompressed_bytes: usize,
 }
 
 impl Chunk {
     /// Begins a chunk whose values are written in `encoding`.
-    pub fn new(encoding: Encoding) -> Self {
+    pub fn new(encoding: Encoding, compression: Compression) -> Self {
         Chunk {
             out: TrackedWrite::new(Vec::new()),
             dictionary_offset: None,
             pages: Vec::new(),
             encoding,
+            compression,
             rows: 0,
             uncompressed_bytes: 0,
         }
     }
 
-    /// Appends the dictionary, which comes before all data.
-    pub fn push_dictionary(&mut self, values: Bytes, count: u32) -> Result<()> {
-        let bytes = values.len();
+    /// Appends the dictionary in hand, which comes before all data.
+    pub fn push_dictionary(&mut self, pages: &mut Pages, values: usize) -> Result<()> {
         let page = Page::DictionaryPage {
-            buf: values,
-            num_values: count,
+            buf: pages.packed(self.compression)?,
+            num_values: u32::try_from(values)?,
             encoding: Encoding::PLAIN,
             is_sorted: false,
         };
-        let location = self.push(page, bytes)?;
+        let location = self.push(page, pages.page.len())?;
         self.dictionary_offset = Some(location.offset);
         Ok(())
     }
 
-    /// Appends the page of the next rows, which takes `uncompressed_bytes` when it is not compressed.
-    pub fn push_data(&mut self, page: Bytes, rows: usize, uncompressed_bytes: usize) -> Result<()> {
+    /// Appends the page in hand, which is of the next `rows` rows.
+    pub fn push_data(&mut self, pages: &mut Pages, rows: usize) -> Result<()> {
         let page = Page::DataPage {
-            buf: page,
-            num_values: u32::try_from(rows).context("a row group has fewer rows")?,
+            buf: pages.packed(self.compression)?,
+            num_values: u32::try_from(rows)?,
             encoding: self.encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let location = self.push(page, uncompressed_bytes)?;
+        let location = self.push(page, pages.page.len())?;
         self.pages.push(location);
         self.rows += rows;
         Ok(())
@@ -81,7 +118,6 @@ impl Chunk {
     pub fn finish(
         self,
         column: ColumnDescPtr,
-        compression: Compression,
         statistics: Option<Statistics>,
         group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
     ) -> Result<()> {
@@ -103,7 +139,7 @@ impl Chunk {
         });
         let first = self.pages.first().context("a chunk has a page with data")?;
         let mut metadata = ColumnChunkMetaData::builder(column)
-            .set_compression(compression)
+            .set_compression(self.compression)
             .set_encodings_mask(EncodingMask::new_from_encodings(encodings.iter()))
             .set_page_encoding_stats(encoding_stats)
             .set_total_compressed_size(bytes.len() as i64)
@@ -129,31 +165,12 @@ impl Chunk {
     }
 }
 
-/// Says whether a chunk of ours has all that the properties ask of a column: it has no bloom filter and no
+/// Says whether a chunk of ours has all that the properties ask of a column: no list, no bloom filter and no
 /// statistics of pages.
 pub(super) fn is_enough(column: &ColumnDescPtr, properties: &WriterProperties) -> bool {
     let path = column.path();
-    properties.bloom_filter_properties(path).is_none()
+    column.max_def_level() == 1
+        && column.max_rep_level() == 0
+        && properties.bloom_filter_properties(path).is_none()
         && properties.statistics_enabled(path) != EnabledStatistics::Page
-}
-
-/// Appends the header of a run: twice its length, seven bits a byte, the lowest first. With the lowest bit set it is
-/// of groups of eight values that follow, without it of one value (Parquet format, "Run Length Encoding /
-/// Bit-Packing Hybrid").
-fn push_header(mut header: u64, out: &mut Vec<u8>) {
-    while header > 0x7F {
-        out.push(header as u8 | 0x80);
-        header >>= 7;
-    }
-    out.push(header as u8);
-}
-
-/// Appends the header of a run of one value.
-pub(super) fn push_run(length: usize, out: &mut Vec<u8>) {
-    push_header((length as u64) << 1, out);
-}
-
-/// Appends the header of so many groups of eight values.
-pub(super) fn push_groups(groups: usize, out: &mut Vec<u8>) {
-    push_header((groups as u64) << 1 | 1, out);
 }

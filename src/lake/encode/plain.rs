@@ -1,63 +1,27 @@
-//! Columns without a dictionary, which are most of a file's bytes, and columns without any value. Parquet's writer
-//! takes a value through four copies and makes a compressor, and a decompressor, for each column; here a page is
-//! gathered once, and compressed by what the file's other columns are compressed with (Parquet format, "Plain").
+//! Columns without a dictionary, which are most of a file's bytes, and columns without any value (Parquet format,
+//! "Plain"). Parquet's writer takes a value through several copies; here a page is gathered once.
 
 use std::ops::Range;
 
 use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray};
-use arrow::buffer::NullBuffer;
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
-use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, Type};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::compress_bound;
 
-use super::chunk::{Chunk, is_enough, push_groups, push_run};
-use super::{PAGE_BYTES, ZSTD_LEVEL};
+use super::PAGE_BYTES;
+use super::chunk::{Chunk, Pages, is_enough};
+use super::hybrid::{Levels, with_value};
 
 /// A page has no more rows, so that a look-up of one reads little.
 const PAGE_ROWS: usize = 20_000;
 
-/// How long a text is, or a list of levels, stands before it in so many bytes.
+/// How long a text is stands before it in so many bytes.
 const LENGTH_BYTES: usize = 4;
-
-/// Levels are packed, and judged alike, by so many rows.
-const GROUP: usize = 8;
-
-/// What the columns of a file are written with, one after the other.
-pub(super) struct Pages {
-    compressor: Compressor<'static>,
-    page: Vec<u8>,
-    compressed: Vec<u8>,
-}
-
-impl Pages {
-    pub fn new() -> Result<Self> {
-        Ok(Pages {
-            compressor: Compressor::new(ZSTD_LEVEL)?,
-            page: Vec::new(),
-            compressed: Vec::new(),
-        })
-    }
-
-    /// Returns the page in hand as it is written.
-    fn packed(&mut self, compression: Compression) -> Result<Bytes> {
-        if compression == Compression::UNCOMPRESSED {
-            return Ok(Bytes::copy_from_slice(&self.page));
-        }
-        self.compressed.clear();
-        self.compressed.reserve(compress_bound(self.page.len()));
-        self.compressor
-            .compress_to_buffer(&self.page, &mut self.compressed)?;
-        Ok(Bytes::copy_from_slice(&self.compressed))
-    }
-}
 
 /// The values of a column that is written plain.
 pub(super) enum Plain<'a> {
@@ -75,10 +39,7 @@ impl<'a> Plain<'a> {
         column: &ColumnDescPtr,
         properties: &WriterProperties,
     ) -> Option<Plain<'a>> {
-        if column.max_def_level() != 1
-            || column.max_rep_level() != 0
-            || !is_enough(column, properties)
-        {
+        if !is_enough(column, properties) {
             return None;
         }
         if values.null_count() == values.len() {
@@ -116,7 +77,7 @@ impl<'a> Plain<'a> {
             Plain::Nothing(_) => Compression::UNCOMPRESSED,
             _ => properties.compression(column.path()),
         };
-        let mut chunk = Chunk::new(Encoding::PLAIN);
+        let mut chunk = Chunk::new(Encoding::PLAIN, compression);
         let mut next = 0;
         while next < self.len() {
             let rows = self.page_rows(next);
@@ -124,12 +85,11 @@ impl<'a> Plain<'a> {
             pages.page.clear();
             self.levels().push(rows.clone(), &mut pages.page);
             self.push_values(rows.clone(), &mut pages.page);
-            let bytes = pages.page.len();
-            chunk.push_data(pages.packed(compression)?, rows.len(), bytes)?;
+            chunk.push_data(pages, rows.len())?;
         }
         let is_told = properties.statistics_enabled(column.path()) != EnabledStatistics::None;
         let statistics = is_told.then(|| self.statistics(column.physical_type()));
-        chunk.finish(column, compression, statistics, group)
+        chunk.finish(column, statistics, group)
     }
 
     fn len(&self) -> usize {
@@ -142,12 +102,11 @@ impl<'a> Plain<'a> {
 
     /// Returns which rows have a value.
     fn levels(&self) -> Levels<'_> {
-        let nulls = match self {
-            Plain::Texts(texts) => texts.nulls(),
-            Plain::Longs(numbers) => numbers.nulls(),
-            Plain::Nothing(_) => return Levels::Alike(0),
-        };
-        nulls.map_or(Levels::Alike(1), Levels::Mixed)
+        match self {
+            Plain::Texts(texts) => Levels::Of(texts.nulls()),
+            Plain::Longs(numbers) => Levels::Of(numbers.nulls()),
+            Plain::Nothing(_) => Levels::Nowhere,
+        }
     }
 
     /// Returns the rows from `first` on that become one page.
@@ -171,14 +130,14 @@ impl<'a> Plain<'a> {
     fn push_values(&self, rows: Range<usize>, out: &mut Vec<u8>) {
         match self {
             Plain::Texts(texts) => {
-                for row in rows.filter(|row| texts.is_valid(*row)) {
+                for row in with_value(texts.nulls(), rows) {
                     let text = texts.value(row).as_bytes();
                     out.extend_from_slice(&(text.len() as u32).to_le_bytes());
                     out.extend_from_slice(text);
                 }
             }
             Plain::Longs(numbers) => {
-                for row in rows.filter(|row| numbers.is_valid(*row)) {
+                for row in with_value(numbers.nulls(), rows) {
                     out.extend_from_slice(&numbers.value(row).to_le_bytes());
                 }
             }
@@ -204,73 +163,13 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// Which rows have a value.
-enum Levels<'a> {
-    /// All rows have this level: 1 with a value, 0 without.
-    Alike(u8),
-    Mixed(&'a NullBuffer),
-}
-
-impl Levels<'_> {
-    /// Appends the levels of these rows, after how many bytes they take.
-    fn push(&self, rows: Range<usize>, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&[0; LENGTH_BYTES]);
-        match self {
-            Levels::Alike(level) => {
-                push_run(rows.len(), out);
-                out.push(*level);
-            }
-            Levels::Mixed(valid) => push_mixed(valid, rows, out),
-        }
-        let bytes = (out.len() - start - LENGTH_BYTES) as u32;
-        out[start..start + LENGTH_BYTES].copy_from_slice(&bytes.to_le_bytes());
-    }
-}
-
-/// Appends levels that differ: groups of rows that are alike as runs, the others bit by bit.
-fn push_mixed(valid: &NullBuffer, rows: Range<usize>, out: &mut Vec<u8>) {
-    let bits_of = |first: usize| {
-        let group = (first..rows.end.min(first + GROUP)).enumerate();
-        group.fold(0_u8, |bits, (bit, row)| {
-            bits | u8::from(valid.is_valid(row)) << bit
-        })
-    };
-    // The last group may be short: then it is bits, and what is beyond it is not read.
-    let is_run =
-        |first: usize, bits: u8| first + GROUP <= rows.end && (bits == 0 || bits == u8::MAX);
-    let mut first = rows.start;
-    while first < rows.end {
-        let start = first;
-        let bits = bits_of(first);
-        if is_run(first, bits) {
-            while is_run(first, bits) && bits_of(first) == bits {
-                first += GROUP;
-            }
-            push_run(first - start, out);
-            out.push(bits & 1);
-            continue;
-        }
-        let mut groups = Vec::new();
-        while first < rows.end {
-            let bits = bits_of(first);
-            if is_run(first, bits) {
-                break;
-            }
-            groups.push(bits);
-            first += GROUP;
-        }
-        push_groups(groups.len(), out);
-        out.extend(groups);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use arrow::array::{BooleanArray, Int32Array, RecordBatch, TimestampMicrosecondArray};
     use arrow::compute::{cast, concat_batches};
+    use bytes::Bytes;
     use parquet::arrow::ArrowSchemaConverter;
     use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
     use parquet::basic::ZstdLevel;
@@ -279,6 +178,7 @@ mod tests {
     use parquet::file::writer::SerializedFileWriter;
     use proptest::prelude::*;
 
+    use super::super::ZSTD_LEVEL;
     use super::*;
 
     fn properties(has_statistics: bool) -> WriterPropertiesPtr {
