@@ -123,8 +123,7 @@ fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
     let leaves = ArrowSchemaConverter::new().convert(&schema)?;
     let mut properties = writer_properties(stream, &schema, rows.num_rows());
     for (index, column) in rows.columns().iter().enumerate() {
-        if is_small(schema.field(index)) || column.null_count() == column.len() {
-            // Compressed they take as much or little less.
+        if is_hardly_compressed(schema.field(index)) || column.null_count() == column.len() {
             let path = leaves.column(index).path().clone();
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
@@ -230,11 +229,12 @@ fn writer_properties(stream: Stream, schema: &SchemaRef, rows: usize) -> WriterP
     properties
 }
 
-/// Says whether a column takes a few bits a row.
-fn is_small(field: &Field) -> bool {
+/// Says whether compressing a column of a few thousand rows costs more time than it is worth: one that takes a few
+/// bits a row, and one of instants or hashes, which have little that comes again. Compaction compresses all.
+fn is_hardly_compressed(field: &Field) -> bool {
     match field.data_type() {
-        DataType::Boolean | DataType::Int32 => true,
-        _ => NAME_COLUMNS.contains(&field.name().as_str()),
+        DataType::Boolean | DataType::Int32 | DataType::Timestamp(..) => true,
+        _ => NAME_COLUMNS.contains(&field.name().as_str()) || field.name() == "request_hash",
     }
 }
 
