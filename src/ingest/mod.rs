@@ -152,6 +152,7 @@ fn poll_until_done(
     let mut full_since: Option<Instant> = None;
     let mut is_paused = false;
     let mut until_look = 0;
+    let mut has_room = true;
     loop {
         if until_look == 0 {
             until_look = MESSAGES_PER_LOOK;
@@ -162,13 +163,14 @@ fn poll_until_done(
                 gathering.pause_stopped(source)?;
                 gathering.pass_markers(source)?;
                 gathering.tick(now);
+                has_room = gathering.has_room();
                 Ok(run.stop_at_end && gathering.is_at_end())
             })?;
             if is_done || shutdown.is_cancelled() {
                 return Ok(());
             }
         }
-        if !shared.with(|gathering| gathering.has_room()) {
+        if !has_room {
             // Writers are behind: wait for them, at length with the partitions paused but the group served.
             until_look = 0;
             let since = *full_since.get_or_insert_with(|| clock.instant());
@@ -187,7 +189,7 @@ fn poll_until_done(
         match source.poll(TICK) {
             Polled::Message(message) => {
                 until_look -= u32::from(until_look > 0);
-                shared.take(&message);
+                has_room = shared.take(&message);
             }
             Polled::Nothing => until_look = 0,
             Polled::OffsetOutOfRange => {
@@ -308,7 +310,8 @@ impl Shared {
             .expect("gathering began before the first poll"))
     }
 
-    fn take(&self, message: &BorrowedMessage<'_>) {
+    /// Gathers a message, and says whether another may be gathered.
+    fn take(&self, message: &BorrowedMessage<'_>) -> bool {
         let (received_at, timestamp_type) = timestamp(message);
         let arrival = Arrival {
             partition: message.partition(),
@@ -330,7 +333,8 @@ impl Shared {
             if let Some(index) = index {
                 gathering.take(index, &arrival);
             }
-        });
+            gathering.has_room()
+        })
     }
 }
 

@@ -1,7 +1,10 @@
 //! Rows -> sorted Parquet files. A batch in memory becomes one file for each date ([`encode`]); a stream of rows that
 //! are sorted already becomes files of a given size ([`SortedFiles`]). CPU work: runs off the polling thread.
 
-mod constant;
+mod chunk;
+mod hybrid;
+mod names;
+mod plain;
 mod statistics;
 
 use std::collections::HashMap;
@@ -34,7 +37,9 @@ use crate::event::Stream;
 use crate::table::{
     BLOOM_COLUMNS, NAME_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
 };
-use constant::Constant;
+use chunk::Pages;
+use names::Names;
+use plain::Plain;
 pub use statistics::Statistics;
 
 /// A Parquet file that is in no table yet.
@@ -49,6 +54,9 @@ const ROW_GROUP_ROWS: usize = 1_048_576;
 
 /// Data pages of this size are compressed in a core's cache, and a look-up of a few rows reads little more than them.
 const PAGE_BYTES: usize = 256 * 1024;
+
+/// Higher levels save little of what the files of `maintain` take, and cost a multiple.
+const ZSTD_LEVEL: i32 = 1;
 
 /// Sorts the rows by date and by the stream's sort columns and writes one file a date.
 ///
@@ -112,32 +120,30 @@ fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
 /// Writes one file, a column after the other, each of which is one leaf: so only one column's encoder and compressor are in memory, and in cache.
 fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
     let schema = rows.schema();
-    let constants: Vec<Option<Constant<'_>>> = rows.columns().iter().map(Constant::of).collect();
     let leaves = ArrowSchemaConverter::new().convert(&schema)?;
     let mut properties = writer_properties(stream, &schema, rows.num_rows());
     for (index, column) in rows.columns().iter().enumerate() {
-        let is_one_value = constants[index].is_some() || column.null_count() == column.len();
-        if is_one_value || is_small(schema.field(index)) {
-            // Compressed they take as much or little less, and a compressor costs time to make.
+        if is_hardly_compressed(schema.field(index)) || column.null_count() == column.len() {
             let path = leaves.column(index).path().clone();
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
     }
     let properties = Arc::new(properties.build());
     let mut file = file_writer(Vec::new(), &schema, &properties)?;
+    let mut pages = Pages::new()?;
     for first in (0..rows.num_rows()).step_by(ROW_GROUP_ROWS) {
         let count = ROW_GROUP_ROWS.min(rows.num_rows() - first);
         let mut group = file.next_row_group()?;
         for (index, column) in rows.columns().iter().enumerate() {
             let leaf = leaves.column(index);
-            match constants[index] {
-                Some(constant) if constant::is_enough(&leaf, &properties) => {
-                    constant.write(leaf, count, &mut group)?
-                }
-                _ => {
-                    let alone = Arc::new(schema.project(&[index])?);
-                    write_column(&alone, &column.slice(first, count), &properties, &mut group)?
-                }
+            let values = column.slice(first, count);
+            if let Some(names) = Names::of(&values, &leaf, &properties) {
+                names.write(leaf, &properties, &mut pages, &mut group)?;
+            } else if let Some(plain) = Plain::of(&values, &leaf, &properties) {
+                plain.write(leaf, &properties, &mut pages, &mut group)?;
+            } else {
+                let alone = Arc::new(schema.project(&[index])?);
+                write_column(&alone, &values, &properties, &mut group)?;
             }
         }
         group.close()?;
@@ -192,7 +198,7 @@ fn writer(stream: Stream, schema: SchemaRef, rows: usize) -> Result<ArrowWriter<
 }
 
 fn writer_properties(stream: Stream, schema: &SchemaRef, rows: usize) -> WriterPropertiesBuilder {
-    let zstd = ZstdLevel::try_new(1).expect("zstd has a level 1");
+    let zstd = ZstdLevel::try_new(ZSTD_LEVEL).expect("zstd has this level");
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(zstd))
@@ -223,11 +229,12 @@ fn writer_properties(stream: Stream, schema: &SchemaRef, rows: usize) -> WriterP
     properties
 }
 
-/// Says whether a column takes a few bits a row.
-fn is_small(field: &Field) -> bool {
+/// Says whether compressing a column of a few thousand rows costs more time than it is worth: one that takes a few
+/// bits a row, and one of instants or hashes, which have little that comes again. Compaction compresses all.
+fn is_hardly_compressed(field: &Field) -> bool {
     match field.data_type() {
-        DataType::Boolean | DataType::Int32 => true,
-        _ => NAME_COLUMNS.contains(&field.name().as_str()),
+        DataType::Boolean | DataType::Int32 | DataType::Timestamp(..) => true,
+        _ => NAME_COLUMNS.contains(&field.name().as_str()) || field.name() == "request_hash",
     }
 }
 

@@ -261,8 +261,9 @@ fn fill_request<'a>(row: &mut ApiCallRow<'a>, client_request: Box<ClientRequest<
         row.access_key_fingerprint = storage.access_key_fingerprint;
         row.sts_expires_at = storage.sts_expires_at;
     }
-    let start_parameter = client_request.start_parameter.0.unwrap_or_default();
-    if let Some(config) = start_parameter.storage_config.0 {
+    if let Some(start_parameter) = client_request.start_parameter.0
+        && let Some(config) = start_parameter.storage_config.0
+    {
         let storage = Storage::from(config);
         row.start_parameter_vendor = storage.vendor;
         row.start_parameter_vendor_name = storage.vendor_name;
