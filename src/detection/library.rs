@@ -313,8 +313,8 @@ impl Library {
             .collect()
     }
 
-    /// Returns what a run of these detections (all where none is named) shares: the views that say so of themselves and
-    /// that more than one of its queries reads.
+    /// Returns what a run of these detections (all where none is named) keeps: the views that say so of themselves and
+    /// that would be computed more than once, or with more memory.
     pub fn kept_views(&self, only: &[String]) -> Result<Kept> {
         let mut readers = Vec::new();
         for detection in self.select(only)? {
@@ -353,17 +353,18 @@ impl Library {
         let mut run = RunReads::default();
         run.statements
             .extend(readers.iter().map(Statement::times_read));
-        for view in reached {
-            let query = &self.queries[&format!("views/{view}")];
-            let may_be_kept = query.header.as_ref().is_some_and(|header| header.kept);
-            let reads = query.sql.statement()?.times_read();
-            run.views.insert(view, (reads, may_be_kept));
+        let views = self.views();
+        for view in views.iter().filter(|view| reached.contains(&*view.name)) {
+            let reads = view.sql.statement()?.times_read();
+            run.views.insert(&view.name, (reads, view.may_be_kept));
         }
         let mut known = BTreeMap::new();
-        let shared = run.views.iter().filter(|(view, (_, may_be_kept))| {
-            *may_be_kept && run.times_computed(view, &mut known) > 1
+        let kept = views.iter().filter(|view| {
+            reached.contains(&*view.name)
+                && view.may_be_kept
+                && (view.is_better_kept() || run.times_computed(&view.name, &mut known) > 1)
         });
-        let views = shared.map(|(view, _)| view.to_string()).collect();
+        let views = kept.map(|view| view.name.clone()).collect();
         Ok(Kept {
             views,
             readers,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use datafusion::catalog::memory::MemoryCatalogProviderList;
-use datafusion::common::JoinType::{Inner, LeftSemi, RightSemi};
+use datafusion::common::JoinType::{Inner, LeftAnti, LeftSemi, RightAnti, RightSemi};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::{MemTable, source_as_provider};
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -108,11 +108,13 @@ fn looks_up(plan: &LogicalPlan) -> Result<Option<bool>> {
             let is_of_files = !source_as_provider(&scan.source)?.is::<MemTable>();
             Ok(is_of_files.then(|| scan.filters.iter().any(is_lookup)))
         }
-        LogicalPlan::Join(join)
-            if matches!(join.join_type, Inner | LeftSemi | RightSemi) && !join.on.is_empty() =>
-        {
-            Ok(any(true).or(any(false)))
-        }
+        LogicalPlan::Join(join) => Ok(match join.join_type {
+            Inner | LeftSemi | RightSemi if !join.on.is_empty() => any(true).or(any(false)),
+            // What others take away from rows does not make them more.
+            LeftAnti => inputs[0],
+            RightAnti => inputs[1],
+            _ => any(false).or(any(true)),
+        }),
         _ => Ok(any(false).or(any(true))),
     }
 }

@@ -144,7 +144,7 @@ impl Statement {
     }
 
     /// Says whether it reads any query of its own `WITH` more than once.
-    pub(super) fn is_sharing(&self) -> bool {
+    pub(super) fn repeats_itself(&self) -> bool {
         let query = self.query();
         let with = query.and_then(|query| query.with.as_ref());
         let named = with.iter().flat_map(|with| &with.cte_tables);

@@ -21,6 +21,13 @@ pub struct View {
     pub may_be_kept: bool,
 }
 
+impl View {
+    /// Says whether keeping its rows pays even for one reader: it is computed slice by slice, or shares parts of its own.
+    pub fn is_better_kept(&self) -> bool {
+        self.sliced_by.is_some() || (self.sql.statement()).is_ok_and(Statement::repeats_itself)
+    }
+}
+
 /// The views of a session, each after those that it reads, and which of them are registered already.
 #[derive(Debug, Default)]
 pub(super) struct Views {
@@ -109,13 +116,10 @@ impl Views {
             }
         }
         let mut reached = (self.ordered.iter()).filter(|view| seen.contains(&view.name));
-        let is_worth = |view: &View| {
+        Ok(reached.any(|view| {
             let is_repeated = times[&view.name] > 1 && !self.needs[&view.name].is_empty();
-            is_repeated
-                || view.sliced_by.is_some()
-                || view.sql.statement().is_ok_and(Statement::is_sharing)
-        };
-        Ok(reached.any(|view| view.may_be_kept && is_worth(view)))
+            view.may_be_kept && (is_repeated || view.is_better_kept())
+        }))
     }
 
     /// Returns the same views, none of them registered yet.
