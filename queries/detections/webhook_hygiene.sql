@@ -35,25 +35,24 @@
 -- sid   = { type = "string", doc = "recording session id" }
 -- fault = { type = "string", doc = "bad_signature, gap, repeated, disordered" }
 -- ---
-WITH tries AS (
-    SELECT sid, sequence, min(notified_at) AS tried_at, max(notified_at) AS last_tried_at
-    FROM session_notices
-    WHERE sequence IS NOT NULL AND notified_at IS NOT NULL
-    GROUP BY sid, sequence
-),
-
-suspects AS (
+WITH suspects AS (
     -- Sessions with enough repeats, or with any two numbers that may have come the wrong way round: few of all.
     SELECT sid
     FROM session_lifecycles
     WHERE repeats >= least($deliveries_max, $repeated_min)
     UNION
-    SELECT tries.sid
-    FROM tries
-    INNER JOIN tries AS following
-        ON following.sid = tries.sid
-        AND following.sequence = tries.sequence + 1
-    WHERE tries.last_tried_at > following.tried_at + $tolerance
+    SELECT sid
+    FROM (
+        SELECT sid, sequence, notified_at AS tried_at, NULL AS following_at
+        FROM session_notices
+        WHERE sequence IS NOT NULL AND notified_at IS NOT NULL
+        UNION ALL
+        SELECT sid, sequence - 1 AS sequence, NULL AS tried_at, notified_at AS following_at
+        FROM session_notices
+        WHERE sequence IS NOT NULL AND notified_at IS NOT NULL
+    )
+    GROUP BY sid, sequence
+    HAVING max(tried_at) > min(following_at) + $tolerance
 ),
 
 notices AS (
