@@ -177,39 +177,10 @@ attempts AS (
     -- Each attempt with what its most telling call says.
     SELECT
         calls.event_id AS start_id,
-        calls.app_id,
-        calls.cname,
-        calls.resource_id,
         calls.requested_at AS attempted_at,
         1 AS calls,
         make_array(arrow_cast(calls.event_id, 'Utf8')) AS event_ids,
-        calls.uid,
-        calls.mode,
-        calls.request_hash,
-        calls.sid,
-        calls.outcome,
-        calls.http_status,
-        calls.code,
-        calls.reason_text,
-        calls.error,
-        calls.responded_at,
-        calls.vendor,
-        calls.vendor_name,
-        calls.region,
-        calls.region_code,
-        calls.bucket,
-        calls.endpoint,
-        calls.prefix,
-        calls.access_key_fingerprint,
-        calls.caller_service,
-        calls.caller_host,
-        calls.caller_region,
-        calls.caller_environment,
-        calls.caller_version,
-        calls.caller_trace_id,
-        calls.context_user_region,
-        calls.context_environment,
-        calls.av_file_types
+        calls.*
     FROM calls
     LEFT ANTI JOIN used_again
         ON (used_again.app_id IS NOT DISTINCT FROM calls.app_id)
@@ -218,47 +189,18 @@ attempts AS (
     UNION ALL
     SELECT
         joint.start_id,
-        calls.app_id,
-        calls.cname,
-        calls.resource_id,
         joint.attempted_at,
         joint.calls,
         joint.event_ids,
-        calls.uid,
-        calls.mode,
-        calls.request_hash,
-        calls.sid,
-        calls.outcome,
-        calls.http_status,
-        calls.code,
-        calls.reason_text,
-        calls.error,
-        calls.responded_at,
-        calls.vendor,
-        calls.vendor_name,
-        calls.region,
-        calls.region_code,
-        calls.bucket,
-        calls.endpoint,
-        calls.prefix,
-        calls.access_key_fingerprint,
-        calls.caller_service,
-        calls.caller_host,
-        calls.caller_region,
-        calls.caller_environment,
-        calls.caller_version,
-        calls.caller_trace_id,
-        calls.context_user_region,
-        calls.context_environment,
-        calls.av_file_types
-    FROM repeated AS calls
+        telling.*
+    FROM repeated AS telling
     INNER JOIN joint
-        ON (joint.app_id IS NOT DISTINCT FROM calls.app_id)
-        AND (joint.cname IS NOT DISTINCT FROM calls.cname)
-        AND (joint.resource_id IS NOT DISTINCT FROM calls.resource_id)
-        AND (joint.request_hash IS NOT DISTINCT FROM calls.request_hash)
+        ON (joint.app_id IS NOT DISTINCT FROM telling.app_id)
+        AND (joint.cname IS NOT DISTINCT FROM telling.cname)
+        AND (joint.resource_id IS NOT DISTINCT FROM telling.resource_id)
+        AND (joint.request_hash IS NOT DISTINCT FROM telling.request_hash)
         -- No key of the join: what attempts are grouped by reaches the files, this does not.
-        AND (joint.telling_id = calls.event_id) IS TRUE
+        AND (joint.telling_id = telling.event_id) IS TRUE
 ),
 
 placed AS (
