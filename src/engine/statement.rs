@@ -145,11 +145,11 @@ impl Statement {
 
     /// Says whether it reads any query of its own `WITH` more than once.
     pub(super) fn repeats_itself(&self) -> bool {
-        let query = self.query();
-        let with = query.and_then(|query| query.with.as_ref());
-        let named = with.iter().flat_map(|with| &with.cte_tables);
-        let mut times = named.map(|named| readers(query?, &named.alias.name.value).into());
-        times.any(|times: Option<usize>| times > Some(1))
+        let Some(query) = self.query() else {
+            return false;
+        };
+        let mut named = query.with.iter().flat_map(|with| &with.cte_tables);
+        named.any(|named| readers(query, &named.alias.name.value) > 1)
     }
 
     fn query(&self) -> Option<&Query> {
