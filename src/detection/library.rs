@@ -15,7 +15,7 @@ use super::findings;
 use super::front_matter::{self, Category, ColumnType, Header, ParamType, Severity};
 use super::investigation::Investigation;
 use super::report_query::ReportQuery;
-use crate::engine::{Engine, Kept, Params, Sql, Statement, View};
+use crate::engine::{Engine, Kept, Params, Sql, Statement, View, worth_keeping};
 
 macro_rules! queries {
     ($($path:literal,)*) => {
@@ -345,28 +345,8 @@ impl Library {
     }
 
     fn kept_for(&self, readers: Vec<Statement>) -> Result<Kept> {
-        let needs = self.view_needs()?;
-        let mut reached = BTreeSet::new();
-        for statement in &readers {
-            reached.extend(reached_from(&needs, &statement.relations()?));
-        }
-        let mut run = RunReads::default();
-        run.statements
-            .extend(readers.iter().map(Statement::times_read));
-        let views = self.views();
-        for view in views.iter().filter(|view| reached.contains(&*view.name)) {
-            let reads = view.sql.statement()?.times_read();
-            run.views.insert(&view.name, (reads, view.may_be_kept));
-        }
-        let mut known = BTreeMap::new();
-        let kept = views.iter().filter(|view| {
-            reached.contains(&*view.name)
-                && view.may_be_kept
-                && (view.is_better_kept() || run.times_computed(&view.name, &mut known) > 1)
-        });
-        let views = kept.map(|view| view.name.clone()).collect();
         Ok(Kept {
-            views,
+            views: worth_keeping(&self.views(), &readers)?,
             readers,
             ..Kept::default()
         })
@@ -745,35 +725,6 @@ fn check_identity(header: &Header) -> Result<()> {
 
 /// The relations that each view reads.
 type ViewNeeds<'l> = BTreeMap<&'l str, &'l BTreeSet<String>>;
-
-/// What the statements of a run read, and the views that they build on: how many times each names each relation.
-#[derive(Default)]
-struct RunReads<'l> {
-    statements: Vec<BTreeMap<String, usize>>,
-    /// With whether the rows may be kept.
-    views: BTreeMap<&'l str, (BTreeMap<String, usize>, bool)>,
-}
-
-impl<'l> RunReads<'l> {
-    /// Returns how many times a view would be computed if it were not kept: by each statement and by each view that reads
-    /// it, as many times as that is computed itself.
-    fn times_computed(&self, view: &'l str, known: &mut BTreeMap<&'l str, usize>) -> usize {
-        if let Some(times) = known.get(view) {
-            return *times;
-        }
-        let named = |reads: &BTreeMap<String, usize>| reads.get(view).copied().unwrap_or_default();
-        let mut times = self.statements.iter().map(named).sum();
-        for (reader, (reads, may_be_kept)) in &self.views {
-            times += match (named(reads), may_be_kept) {
-                (0, _) => 0,
-                (named, true) => named,
-                (named, false) => named * self.times_computed(reader, known),
-            };
-        }
-        known.insert(view, times);
-        times
-    }
-}
 
 /// Returns the views among relations, and those that these build on.
 fn reached_from<'l>(views: &ViewNeeds<'l>, relations: &BTreeSet<String>) -> BTreeSet<&'l str> {

@@ -1,7 +1,8 @@
 //! A statement by itself. As one plan with all views that it builds on, its filters reach the files, and the lookup of a
 //! session reads a few pages. Without such a filter each view would be computed as often as it is named, over whole tables:
-//! then the statement is a run of its own, in which each view that may be kept is computed once.
+//! then the statement is a run of its own, in which each view that is worth keeping is computed once.
 
+use std::collections::BTreeSet;
 use std::slice;
 use std::sync::Arc;
 
@@ -27,14 +28,18 @@ impl Engine {
         statement: &Statement,
         params: &[(String, ScalarValue)],
     ) -> Result<Option<Engine>> {
-        if self.is_sharing || !self.views.are_worth_keeping(statement)? {
+        if self.is_sharing {
+            return Ok(None);
+        }
+        let kept = self.views.worth_keeping(statement)?;
+        if kept.is_empty() {
             return Ok(None);
         }
         // Of little data no plan has to be made to know.
         if self.rows().await? > stepwise::ROWS_MAX && self.looks_up(statement, params).await? {
             return Ok(None);
         }
-        Ok(Some(self.for_run_of(statement).await?))
+        Ok(Some(self.for_run_of(statement, kept).await?))
     }
 
     /// Says whether a statement reads a few pages of the files, as one plan.
@@ -43,12 +48,13 @@ impl Engine {
         statement: &Statement,
         params: &[(String, ScalarValue)],
     ) -> Result<bool> {
+        self.register_views(statement).await?;
         let plan = self.plan(statement, params).await?;
         let plan = self.session.state().optimize(&plan).map_err(readable)?;
         Ok(looks_up(&plan)? != Some(false))
     }
 
-    async fn for_run_of(&self, statement: &Statement) -> Result<Engine> {
+    async fn for_run_of(&self, statement: &Statement, kept: BTreeSet<String>) -> Result<Engine> {
         let state = self.session.state();
         let mut config = (state.config().clone()).with_create_default_catalog_and_schema(true);
         session::run_side_by_side(config.options_mut());
@@ -63,7 +69,7 @@ impl Engine {
             table_versions: self.table_versions.clone(),
             view_names: self.view_names.clone(),
             views: self.views.anew(),
-            kept: self.views.that_may_be_kept(),
+            kept,
             readers_left: ReadersLeft::default(),
             promised: self.promised.clone(),
             is_stepwise: false,

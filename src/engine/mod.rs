@@ -46,8 +46,8 @@ use keeping::ReadersLeft;
 use session::{days_between, empty_table, memory_table, session};
 pub use sql::Sql;
 pub use statement::Statement;
-pub use views::View;
 use views::Views;
+pub use views::{View, worth_keeping};
 
 use crate::event::{MICROS_PER_DAY, Micros, Stream};
 use crate::lake::history::{AsOf, versions};
@@ -277,10 +277,10 @@ impl Engine {
         statement: &Statement,
         params: &[(String, ScalarValue)],
     ) -> Result<SendableRecordBatchStream> {
-        self.register_views(statement).await?;
         if let Some(run) = self.as_run(statement, params).await? {
             return Box::pin(run.execute(statement, params)).await;
         }
+        self.register_views(statement).await?;
         let plan = self.plan_sharing(statement, params).await?;
         self.start(plan).await
     }

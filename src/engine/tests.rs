@@ -314,7 +314,6 @@ async fn a_statement_that_reads_whole_tables_is_a_run_of_its_own() {
         ),
     ] {
         let statement = Statement::parse_one(sql).expect("is SQL");
-        (engine.register_views(&statement).await).expect("registers");
         let is_lookup = engine.looks_up(&statement, &[]).await.expect("plans");
         assert_eq!(is_lookup, looks_up, "{sql}");
         assert_eq!(count(&engine, sql, &[]).await, pairs, "as one plan: {sql}");

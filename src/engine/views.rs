@@ -1,6 +1,7 @@
 //! Views: named queries that build on tables and on each other, put in an order in which each can be registered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
@@ -23,8 +24,61 @@ pub struct View {
 
 impl View {
     /// Says whether keeping its rows pays even for one reader: it is computed slice by slice, or shares parts of its own.
-    pub fn is_better_kept(&self) -> bool {
+    fn is_better_kept(&self) -> bool {
         self.sliced_by.is_some() || (self.sql.statement()).is_ok_and(Statement::repeats_itself)
+    }
+}
+
+/// Returns the names of the views to keep for a run of these statements: of those that may be kept, and that read anything,
+/// each that would be computed more than once, and each that is better kept.
+pub fn worth_keeping(views: &[View], statements: &[Statement]) -> Result<BTreeSet<String>> {
+    let mut reads = Reads::default();
+    let mut reached = BTreeMap::new();
+    let mut ahead: Vec<(Option<&View>, &Statement)> = Vec::new();
+    ahead.extend(statements.iter().map(|statement| (None, statement)));
+    while let Some((reader, statement)) = ahead.pop() {
+        let times = statement.times_read();
+        for view in views.iter().filter(|view| times.contains_key(&view.name)) {
+            if reached.insert(&*view.name, view).is_none() {
+                ahead.push((Some(view), view.sql.statement()?));
+            }
+        }
+        reads.0.push((reader, times));
+    }
+    let mut known = BTreeMap::new();
+    let mut worth = BTreeSet::new();
+    for (name, view) in reached {
+        let may_be = view.may_be_kept && !view.sql.relations()?.is_empty();
+        if may_be && (view.is_better_kept() || reads.times_computed(name, &mut known) > 1) {
+            worth.insert(name.to_string());
+        }
+    }
+    Ok(worth)
+}
+
+/// How many times the statements of a run, and the views that they build on, name each relation.
+#[derive(Default)]
+struct Reads<'v>(Vec<(Option<&'v View>, BTreeMap<String, usize>)>);
+
+impl<'v> Reads<'v> {
+    /// Returns how many times a view would be computed if it were not kept: by each statement and by each view that reads
+    /// it, as many times as that is computed itself.
+    fn times_computed(&self, view: &'v str, known: &mut BTreeMap<&'v str, usize>) -> usize {
+        if let Some(times) = known.get(view) {
+            return *times;
+        }
+        let mut times = 0;
+        for (reader, named) in &self.0 {
+            let named = named.get(view).copied().unwrap_or_default();
+            times += match reader {
+                Some(reader) if named > 0 && !reader.may_be_kept => {
+                    named * self.times_computed(&reader.name, known)
+                }
+                _ => named,
+            };
+        }
+        known.insert(view, times);
+        times
     }
 }
 
@@ -92,34 +146,11 @@ impl Views {
         self.needs.get(view)
     }
 
-    /// Returns the names of those that may be kept.
-    pub(super) fn that_may_be_kept(&self) -> BTreeSet<String> {
-        let kept = self.ordered.iter().filter(|view| view.may_be_kept);
-        kept.map(|view| view.name.clone()).collect()
-    }
-
-    /// Says whether a statement builds on a view that may be kept and that would be computed more than once, or in part, or
-    /// that is computed slice by slice.
-    pub(super) fn are_worth_keeping(&self, statement: &Statement) -> Result<bool> {
-        let mut times: BTreeMap<String, usize> = BTreeMap::new();
-        let mut ahead = vec![statement];
-        let mut seen = BTreeSet::new();
-        while let Some(statement) = ahead.pop() {
-            for (relation, named) in statement.times_read() {
-                *times.entry(relation.clone()).or_default() += named;
-                let view = self.ordered.iter().find(|view| view.name == relation);
-                if let Some(view) = view.filter(|view| self.needs.contains_key(&view.name))
-                    && seen.insert(&view.name)
-                {
-                    ahead.push(view.sql.statement()?);
-                }
-            }
-        }
-        let mut reached = (self.ordered.iter()).filter(|view| seen.contains(&view.name));
-        Ok(reached.any(|view| {
-            let is_repeated = times[&view.name] > 1 && !self.needs[&view.name].is_empty();
-            view.may_be_kept && (is_repeated || view.is_better_kept())
-        }))
+    /// Returns the names of those to keep for a run of a statement.
+    pub(super) fn worth_keeping(&self, statement: &Statement) -> Result<BTreeSet<String>> {
+        let mut worth = worth_keeping(&self.ordered, slice::from_ref(statement))?;
+        worth.retain(|view| self.needs.contains_key(view));
+        Ok(worth)
     }
 
     /// Returns the same views, none of them registered yet.
