@@ -35,7 +35,8 @@ use super::order::order;
 use super::reach::Reach;
 use crate::event::Stream;
 use crate::table::{
-    BLOOM_COLUMNS, NAME_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS, sort_columns,
+    BLOOM_COLUMNS, HASH_COLUMNS, NAME_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS,
+    sort_columns,
 };
 use chunk::Pages;
 use names::Names;
@@ -117,7 +118,8 @@ fn sort(stream: Stream, rows: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
-/// Writes one file, a column after the other, each of which is one leaf: so only one column's encoder and compressor are in memory, and in cache.
+/// Writes one file, a column after the other, each of which is one leaf: so only one column's encoder and compressor are
+/// in memory, and in cache.
 fn write(stream: Stream, rows: &RecordBatch) -> Result<Vec<u8>> {
     let schema = rows.schema();
     let leaves = ArrowSchemaConverter::new().convert(&schema)?;
@@ -234,7 +236,10 @@ fn writer_properties(stream: Stream, schema: &SchemaRef, rows: usize) -> WriterP
 fn is_hardly_compressed(field: &Field) -> bool {
     match field.data_type() {
         DataType::Boolean | DataType::Int32 | DataType::Timestamp(..) => true,
-        _ => NAME_COLUMNS.contains(&field.name().as_str()) || field.name() == "request_hash",
+        _ => {
+            let mut columns = NAME_COLUMNS.iter().chain(&HASH_COLUMNS);
+            columns.any(|name| name == field.name())
+        }
     }
 }
 

@@ -63,6 +63,9 @@ pub const NAME_COLUMNS: [&str; 10] = [
     "vendor_name",
 ];
 
+/// Texts that are hashes, in which a compressor finds nothing that comes again.
+pub const HASH_COLUMNS: [&str; 1] = ["request_hash"];
+
 /// Columns of which nobody asks for a range: Parquet keeps no statistics of them.
 pub const UNRANGED_COLUMNS: [&str; 8] = [
     "payload",

@@ -174,3 +174,48 @@ pub(super) fn is_enough(column: &ColumnDescPtr, properties: &WriterProperties) -
         && properties.bloom_filter_properties(path).is_none()
         && properties.statistics_enabled(path) != EnabledStatistics::Page
 }
+
+#[cfg(test)]
+pub(super) use test_file::{batch_of, file_of};
+
+#[cfg(test)]
+mod test_file {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, RecordBatch};
+    use parquet::arrow::ArrowSchemaConverter;
+    use parquet::file::writer::SerializedFileWriter;
+
+    use super::*;
+
+    /// Rows of this column alone, by the name `c`.
+    pub fn batch_of(column: &ArrayRef) -> RecordBatch {
+        let rows = RecordBatch::try_from_iter_with_nullable([("c", Arc::clone(column), true)]);
+        rows.expect("is a batch")
+    }
+
+    /// A file of this column alone, whose chunk `write` appends.
+    pub fn file_of(
+        column: &ArrayRef,
+        properties: WriterProperties,
+        write: impl FnOnce(
+            ColumnDescPtr,
+            &WriterProperties,
+            &mut Pages,
+            &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+        ) -> Result<()>,
+    ) -> Bytes {
+        let schema = ArrowSchemaConverter::new().convert(&batch_of(column).schema());
+        let schema = schema.expect("has a form");
+        let properties = Arc::new(properties);
+        let root = schema.root_schema_ptr();
+        let file = SerializedFileWriter::new(Vec::new(), root, Arc::clone(&properties));
+        let mut file = file.expect("can be written");
+        let mut group = file.next_row_group().expect("begins");
+        let mut pages = Pages::new().expect("zstd has memory");
+        let written = write(schema.column(0), &properties, &mut pages, &mut group);
+        written.expect("is written");
+        group.close().expect("is whole");
+        Bytes::from(file.into_inner().expect("is whole"))
+    }
+}

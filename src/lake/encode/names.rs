@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Int32Type, Int64Type};
 use parquet::basic::{Compression, Encoding};
 use parquet::data_type::ByteArray;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -14,6 +14,7 @@ use parquet::schema::types::ColumnDescPtr;
 
 use super::chunk::{Chunk, Pages, is_enough};
 use super::hybrid::{self, Levels, with_value};
+use super::plain;
 
 /// More values than these are better found by their hash.
 const NAMES_MAX: usize = 32;
@@ -51,7 +52,6 @@ impl<'a> Names<'a> {
         if !is_asked_for || values.is_empty() {
             return None;
         }
-        let rows = || with_value(values.nulls(), 0..values.len());
         let (values_found, indexes) = match values.data_type() {
             DataType::Utf8View => {
                 let texts = values.as_string_view();
@@ -62,23 +62,17 @@ impl<'a> Names<'a> {
                         || views[row] as u64 == views[other] as u64
                             && texts.value(row) == texts.value(other)
                 };
-                let (first_rows, indexes) = find(rows(), is_same)?;
+                let (first_rows, indexes) = find(values, is_same)?;
                 let texts = first_rows.into_iter().map(|row| texts.value(row));
                 (Values::Texts(texts.collect()), indexes)
             }
             DataType::Int32 => {
-                let numbers = values.as_primitive::<Int32Type>().values();
-                let (first_rows, indexes) =
-                    find(rows(), |row, other| numbers[row] == numbers[other])?;
-                let numbers = first_rows.into_iter().map(|row| numbers[row]);
-                (Values::Ints(numbers.collect()), indexes)
+                let (numbers, indexes) = find_numbers::<Int32Type>(values)?;
+                (Values::Ints(numbers), indexes)
             }
             DataType::Int64 => {
-                let numbers = values.as_primitive::<Int64Type>().values();
-                let (first_rows, indexes) =
-                    find(rows(), |row, other| numbers[row] == numbers[other])?;
-                let numbers = first_rows.into_iter().map(|row| numbers[row]);
-                (Values::Longs(numbers.collect()), indexes)
+                let (numbers, indexes) = find_numbers::<Int64Type>(values)?;
+                (Values::Longs(numbers), indexes)
             }
             _ => return None,
         };
@@ -119,12 +113,13 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Looks up the value of each of these rows among those before. Returns the rows whose values are new, and of each row
-/// the place among them of the value that it has; none where there are too many, or no rows.
+/// Looks up each value of a column, nulls left out, among those before. Returns the rows whose values are new, and of each
+/// row the place among them of the value that it has; none where there are too many, or no values.
 fn find(
-    rows: impl Iterator<Item = usize>,
+    values: &ArrayRef,
     is_same: impl Fn(usize, usize) -> bool,
 ) -> Option<(Vec<usize>, Vec<u8>)> {
+    let rows = with_value(values.nulls(), 0..values.len());
     let mut first_rows: Vec<usize> = Vec::new();
     let mut indexes = Vec::with_capacity(rows.size_hint().1.unwrap_or(0));
     let mut last = 0;
@@ -147,6 +142,14 @@ fn find(
     (!first_rows.is_empty()).then_some((first_rows, indexes))
 }
 
+/// Returns the different numbers of a column, and of each row the place among them, as [`find`] does.
+fn find_numbers<T: ArrowPrimitiveType>(values: &ArrayRef) -> Option<(Vec<T::Native>, Vec<u8>)> {
+    let numbers = values.as_primitive::<T>().values();
+    let (first_rows, indexes) = find(values, |row, other| numbers[row] == numbers[other])?;
+    let found = first_rows.into_iter().map(|row| numbers[row]);
+    Some((found.collect(), indexes))
+}
+
 impl Values<'_> {
     fn len(&self) -> usize {
         match self {
@@ -161,8 +164,7 @@ impl Values<'_> {
         match self {
             Values::Texts(texts) => {
                 for text in texts {
-                    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-                    out.extend_from_slice(text.as_bytes());
+                    plain::push_text(text, out);
                 }
             }
             Values::Ints(numbers) => out.extend(numbers.iter().flat_map(|n| n.to_le_bytes())),
@@ -205,9 +207,9 @@ mod tests {
     use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
     use parquet::file::metadata::ColumnChunkMetaData;
     use parquet::file::reader::{FileReader, SerializedFileReader};
-    use parquet::file::writer::SerializedFileWriter;
     use proptest::prelude::*;
 
+    use super::super::chunk;
     use super::*;
 
     fn properties() -> WriterProperties {
@@ -216,43 +218,26 @@ mod tests {
         properties.build()
     }
 
-    fn batch_of(column: &ArrayRef) -> RecordBatch {
-        let rows = RecordBatch::try_from_iter_with_nullable([("c", Arc::clone(column), true)]);
-        rows.expect("is a batch")
-    }
-
     fn is_written_by_us(column: &ArrayRef) -> bool {
-        let schema = ArrowSchemaConverter::new().convert(&batch_of(column).schema());
+        let schema = ArrowSchemaConverter::new().convert(&chunk::batch_of(column).schema());
         let leaf = schema.expect("has a form").column(0);
         Names::of(column, &leaf, &properties()).is_some()
     }
 
     /// One column, by its name `c`.
     fn file_of(column: &ArrayRef, by_parquet: bool) -> Bytes {
-        let rows = batch_of(column);
-        let properties = Arc::new(properties());
-        let bytes = if by_parquet {
-            let properties = WriterProperties::clone(&properties);
-            let writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties));
-            let mut writer = writer.expect("can be written");
-            writer.write(&rows).expect("is written");
-            writer.into_inner()
-        } else {
-            let schema = ArrowSchemaConverter::new().convert(&rows.schema());
-            let schema = schema.expect("has a form");
-            let root = schema.root_schema_ptr();
-            let writer = SerializedFileWriter::new(Vec::new(), root, Arc::clone(&properties));
-            let mut writer = writer.expect("can be written");
-            let mut group = writer.next_row_group().expect("begins");
-            let leaf = schema.column(0);
-            let names = Names::of(column, &leaf, &properties).expect("has few values");
-            let mut pages = Pages::new().expect("zstd has memory");
-            let written = names.write(leaf, &properties, &mut pages, &mut group);
-            written.expect("is written");
-            group.close().expect("is whole");
-            writer.into_inner()
-        };
-        Bytes::from(bytes.expect("is whole"))
+        let properties = properties();
+        if !by_parquet {
+            return chunk::file_of(column, properties, |leaf, properties, pages, group| {
+                let names = Names::of(column, &leaf, properties).expect("has few values");
+                names.write(leaf, properties, pages, group)
+            });
+        }
+        let rows = chunk::batch_of(column);
+        let writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties));
+        let mut writer = writer.expect("can be written");
+        writer.write(&rows).expect("is written");
+        Bytes::from(writer.into_inner().expect("is whole"))
     }
 
     fn read(file: Bytes) -> RecordBatch {
@@ -265,7 +250,7 @@ mod tests {
     }
 
     /// The bytes of the only column chunk, and what the file tells of it.
-    fn chunk(file: &Bytes) -> (Bytes, ColumnChunkMetaData) {
+    fn only_chunk(file: &Bytes) -> (Bytes, ColumnChunkMetaData) {
         let reader = SerializedFileReader::new(file.clone()).expect("is a file");
         let chunk = reader.metadata().row_group(0).column(0).clone();
         let (start, length) = chunk.byte_range();
@@ -282,8 +267,8 @@ mod tests {
                 Arc::new(Int64Array::from(vec![1 << 40; rows])),
             ];
             for column in columns {
-                let (ours, told) = chunk(&file_of(&column, false));
-                let (theirs, expected) = chunk(&file_of(&column, true));
+                let (ours, told) = only_chunk(&file_of(&column, false));
+                let (theirs, expected) = only_chunk(&file_of(&column, true));
                 if rows < 20_000 {
                     // Beyond that Parquet begins another page.
                     assert_eq!(ours, theirs, "{rows} rows");
@@ -321,8 +306,8 @@ mod tests {
                 }
                 let file = file_of(&column, false);
                 let theirs = file_of(&column, true);
-                let (_, told) = chunk(&file);
-                let (_, expected) = chunk(&theirs);
+                let (_, told) = only_chunk(&file);
+                let (_, expected) = only_chunk(&theirs);
                 prop_assert_eq!(told.statistics(), expected.statistics());
                 prop_assert_eq!(told.encodings_mask(), expected.encodings_mask());
                 prop_assert_eq!(read(file), read(theirs));

@@ -131,9 +131,7 @@ impl<'a> Plain<'a> {
         match self {
             Plain::Texts(texts) => {
                 for row in with_value(texts.nulls(), rows) {
-                    let text = texts.value(row).as_bytes();
-                    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-                    out.extend_from_slice(text);
+                    push_text(texts.value(row), out);
                 }
             }
             Plain::Longs(numbers) => {
@@ -163,25 +161,28 @@ impl<'a> Plain<'a> {
     }
 }
 
+/// Appends a text in the encoding PLAIN.
+pub(super) fn push_text(text: &str, out: &mut Vec<u8>) {
+    let length: [u8; LENGTH_BYTES] = (text.len() as u32).to_le_bytes();
+    out.extend_from_slice(&length);
+    out.extend_from_slice(text.as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{BooleanArray, Int32Array, RecordBatch, TimestampMicrosecondArray};
+    use arrow::array::{BooleanArray, Int32Array, TimestampMicrosecondArray};
     use arrow::compute::{cast, concat_batches};
-    use bytes::Bytes;
-    use parquet::arrow::ArrowSchemaConverter;
     use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
     use parquet::basic::ZstdLevel;
     use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
-    use parquet::file::properties::WriterPropertiesPtr;
-    use parquet::file::writer::SerializedFileWriter;
     use proptest::prelude::*;
 
-    use super::super::ZSTD_LEVEL;
+    use super::super::{ZSTD_LEVEL, chunk};
     use super::*;
 
-    fn properties(has_statistics: bool) -> WriterPropertiesPtr {
+    fn properties(has_statistics: bool) -> WriterProperties {
         let statistics = match has_statistics {
             true => EnabledStatistics::Chunk,
             false => EnabledStatistics::None,
@@ -191,27 +192,16 @@ mod tests {
             .set_compression(Compression::ZSTD(zstd))
             .set_dictionary_enabled(false)
             .set_statistics_enabled(statistics);
-        Arc::new(properties.build())
+        properties.build()
     }
 
     /// Writes a file of this column alone, and reads it with Parquet's reader.
     fn read_back(column: &ArrayRef, has_statistics: bool) -> (ArrayRef, Arc<ParquetMetaData>) {
-        let rows = RecordBatch::try_from_iter_with_nullable([("c", Arc::clone(column), true)]);
-        let rows = rows.expect("is a batch");
         let properties = properties(has_statistics);
-        let schema = ArrowSchemaConverter::new().convert(&rows.schema());
-        let schema = schema.expect("has a form");
-        let root = schema.root_schema_ptr();
-        let file = SerializedFileWriter::new(Vec::new(), root, Arc::clone(&properties));
-        let mut file = file.expect("can be written");
-        let mut group = file.next_row_group().expect("begins");
-        let leaf = schema.column(0);
-        let plain = Plain::of(column, &leaf, &properties).expect("is a plain column");
-        let mut pages = Pages::new().expect("zstd has memory");
-        let written = plain.write(leaf, &properties, &mut pages, &mut group);
-        written.expect("is written");
-        group.close().expect("is whole");
-        let file = Bytes::from(file.into_inner().expect("is whole"));
+        let file = chunk::file_of(column, properties, |leaf, properties, pages, group| {
+            let plain = Plain::of(column, &leaf, properties).expect("is a plain column");
+            plain.write(leaf, properties, pages, group)
+        });
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
         let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
         let reader = reader.expect("is a file");
