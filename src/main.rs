@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use tapetrail::command::Cli;
 use tapetrail::lake::plain::sentence;
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {

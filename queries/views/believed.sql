@@ -34,33 +34,119 @@ WITH versions AS (
     FROM record_versions
 ),
 
-unchanged AS (
-    SELECT record_id
+histories AS (
+    SELECT
+        record_id,
+        count(*) AS versions,
+        count(changed_at) AS changes,
+        count(received_at) AS receipts,
+        min(version_at) AS first_at,
+        max(version_at) AS last_at,
+        max(CASE WHEN vendor_name IS NOT NULL THEN version_at END) AS vendor_at,
+        count(app_id) AS app_ids,
+        count(cname) AS cnames,
+        count(uid) AS uids,
+        count(resource_id) AS resource_ids,
+        count(sid) AS sids,
+        count(vendor_name) AS vendors,
+        count(bucket) AS buckets,
+        count(region) AS regions,
+        count(prefix) AS prefixes,
+        count(url) AS urls,
+        count(status) AS statuses
     FROM versions
     GROUP BY record_id
-    HAVING count(*) = 1
+),
+
+latest AS (
+    SELECT versions.*
+    FROM versions
+    LEFT ANTI JOIN versions AS later
+        ON later.record_id = versions.record_id
+        AND (
+            later.changed_at > versions.changed_at
+            OR (
+                later.changed_at = versions.changed_at
+                AND (
+                    later.received_at > versions.received_at
+                    OR (
+                        (later.received_at IS NOT DISTINCT FROM versions.received_at)
+                        AND later.position > versions.position
+                    )
+                )
+            )
+        )
+),
+
+tied AS (
+    SELECT record_id
+    FROM latest
+    GROUP BY record_id
+    HAVING count(*) > 1
+),
+
+settled AS (
+    -- Nearly all: the last version says all that any version does, and is all that has to be read.
+    SELECT
+        latest.record_id,
+        latest.app_id,
+        latest.cname,
+        latest.uid,
+        latest.resource_id,
+        latest.sid,
+        latest.vendor_name,
+        latest.bucket,
+        latest.region,
+        latest.prefix,
+        latest.url,
+        latest.status,
+        histories.first_at,
+        histories.last_at,
+        histories.vendor_at,
+        latest.event_id,
+        coalesce(latest.change, '') AS last_change
+    FROM latest
+    INNER JOIN histories ON histories.record_id = latest.record_id
+    LEFT ANTI JOIN tied ON tied.record_id = latest.record_id
+    WHERE histories.changes = histories.versions
+        AND histories.receipts IN (0, histories.versions)
+        AND (latest.vendor_name IS NOT NULL OR histories.vendors = 0)
+        AND (
+            latest.is_whole
+            OR (
+                (latest.app_id IS NOT NULL OR histories.app_ids = 0 OR array_contains(latest.nulls, 'app_id'))
+                AND (latest.cname IS NOT NULL OR histories.cnames = 0 OR array_contains(latest.nulls, 'cname'))
+                AND (latest.uid IS NOT NULL OR histories.uids = 0 OR array_contains(latest.nulls, 'uid'))
+                AND (latest.resource_id IS NOT NULL OR histories.resource_ids = 0 OR array_contains(latest.nulls, 'resource_id'))
+                AND (latest.sid IS NOT NULL OR histories.sids = 0 OR array_contains(latest.nulls, 'sid'))
+                AND (latest.bucket IS NOT NULL OR histories.buckets = 0 OR array_contains(latest.nulls, 'bucket'))
+                AND (latest.region IS NOT NULL OR histories.regions = 0 OR array_contains(latest.nulls, 'region'))
+                AND (latest.prefix IS NOT NULL OR histories.prefixes = 0 OR array_contains(latest.nulls, 'prefix'))
+                AND (latest.url IS NOT NULL OR histories.urls = 0 OR array_contains(latest.nulls, 'url'))
+                AND (latest.status IS NOT NULL OR histories.statuses = 0 OR array_contains(latest.nulls, 'status'))
+            )
+        )
 )
 
 SELECT
-    versions.record_id,
-    versions.app_id,
-    versions.cname,
-    versions.uid,
-    versions.resource_id,
-    versions.sid,
-    versions.vendor_name,
-    versions.bucket,
-    versions.region,
-    versions.prefix,
-    versions.url,
-    versions.status,
-    versions.version_at AS first_at,
-    versions.version_at AS last_at,
-    CASE WHEN versions.vendor_name IS NOT NULL THEN versions.version_at END AS vendor_at,
-    versions.event_id
-FROM versions
-LEFT SEMI JOIN unchanged ON unchanged.record_id = versions.record_id
-WHERE coalesce(versions.change, '') <> 'delete'
+    record_id,
+    app_id,
+    cname,
+    uid,
+    resource_id,
+    sid,
+    vendor_name,
+    bucket,
+    region,
+    prefix,
+    url,
+    status,
+    first_at,
+    last_at,
+    vendor_at,
+    event_id
+FROM settled
+WHERE last_change <> 'delete'
 UNION ALL
 SELECT
     record_id,
@@ -112,7 +198,7 @@ FROM (
         last_value(event_id ORDER BY changed_at, received_at, position) AS last_event_id,
         last_value(coalesce(change, '') ORDER BY changed_at, received_at, position) AS last_change
     FROM versions
-    LEFT ANTI JOIN unchanged ON unchanged.record_id = versions.record_id
+    LEFT ANTI JOIN settled ON settled.record_id = versions.record_id
     GROUP BY record_id
 )
 WHERE last_change <> 'delete'

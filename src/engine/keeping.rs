@@ -9,6 +9,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::view::ViewTable;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident, lit};
 use futures::future::{BoxFuture, try_join_all};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -162,14 +163,13 @@ impl Engine {
     async fn keep_view(&self, view: &View) -> Result<()> {
         let plan = self.plan_sharing(view.sql.statement()?, &[]).await?;
         let slices = self.in_slices(plan, view)?.into_iter();
-        let computed: Vec<_> = stream::iter(slices.map(|plan| self.rows_of(plan)))
+        let computed: Vec<_> = stream::iter(slices.map(|plan| self.rows_to_keep(plan)))
             .buffered(cores())
             .try_collect()
             .await?;
         let schema = computed.first().map(|(schema, _)| Arc::clone(schema));
         let schema = schema.context("a view has at least one slice")?;
         let rows: Vec<RecordBatch> = computed.into_iter().flat_map(|(_, rows)| rows).collect();
-        let (schema, rows) = compact(&schema, rows, self.is_stepwise)?;
         tracing::debug!(
             rows = rows.iter().map(RecordBatch::num_rows).sum::<usize>(),
             bytes = rows
@@ -183,6 +183,15 @@ impl Engine {
         self.session
             .register_table(view.name.as_str(), stepwise::table(schema, rows)?)?;
         Ok(())
+    }
+
+    /// Runs a plan and returns its rows as they are kept.
+    async fn rows_to_keep(&self, plan: LogicalPlan) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let (schema, rows) = self.rows_of(plan).await?;
+        let may_stay = self.is_stepwise;
+        let compacted = SpawnedTask::spawn(async move { compact(&schema, rows, may_stay) });
+        let compacted = compacted.join_unwind().await;
+        compacted.context("the query was stopped")?
     }
 
     /// Returns the plans whose rows together are those of a view.
