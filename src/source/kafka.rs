@@ -227,10 +227,11 @@ impl KafkaSource {
         Ok(self.consumer.resume(&self.unplaced(partitions))?)
     }
 
-    /// Leaves the group; the revocation runs inside.
-    pub fn leave(&self) {
-        self.consumer.unsubscribe();
-        let _ = self.consumer.poll(Duration::from_millis(200));
+    /// Leaves the group; the revocation runs inside. To be closed is the whole of it: a client that gives up its
+    /// subscription first may be closed before it has told the broker that it leaves, and the group then waits for it
+    /// until its session is over.
+    pub fn leave(self) {
+        drop(self.consumer);
     }
 
     fn unplaced(&self, partitions: &[TopicPartition]) -> TopicPartitionList {

@@ -193,6 +193,25 @@ fn new_partitions_are_read_from_their_start() {
     deployment.expect_verified();
 }
 
+/// A member that has not said good-bye keeps the next one waiting until its session is over.
+#[test]
+fn whoever_comes_to_the_end_has_left_the_group() {
+    let broker = Broker::shared();
+    let deployment = Deployment::new(broker, &[(Stream::ApiCalls, 16)]);
+    let producer = Producer::new(broker.address());
+    for round in 0..6 {
+        deployment.produce(&producer, round * 500..(round + 1) * 500);
+        producer.flush();
+        deployment.drain();
+        assert_eq!(
+            broker.group_members(deployment.group()),
+            0,
+            "in round {round}"
+        );
+    }
+    deployment.expect_exactly(&producer);
+}
+
 /// F25: a stop in the middle of a batch commits it or leaves it to the next owner, and leaves the group.
 #[test]
 fn a_stop_in_the_middle_of_a_batch_is_clean() {
