@@ -4,8 +4,9 @@
 -- kept        = true
 -- description = """
 -- One row per session that a row of the customer's database is about, with what that row says last. A row that names the
--- session counts first. A row without a session id is about the accepted start of its channel (and app, where it says one) from
--- 10 minutes before the start to 1 hour after the end; of several the one with its ticket, then its vendor, then nearest in time.
+-- session counts first. A row without a session id is about the accepted start with its ticket (and app, where it says one); where there
+-- is none, about that of its channel from 10 minutes before the start to 1 hour after the end; of several the one with its uid, then its
+-- vendor, then nearest in time.
 -- """
 --
 -- [columns]
@@ -25,32 +26,64 @@
 -- vendor_at   = { type = "timestamp", doc = "last version that names a vendor" }
 -- event_id    = { type = "string", doc = "event id of the version that counts" }
 -- ---
-WITH fitting AS (
-    -- Rows that name no session, and the accepted starts that they fit.
-    SELECT
-        believed.record_id,
-        first_value(
-            accepted_starts.sid
-            ORDER BY
-                coalesce(accepted_starts.resource_id = believed.resource_id, false) DESC,
-                coalesce(accepted_starts.vendor_name = believed.vendor_name, false) DESC,
-                abs(arrow_cast(accepted_starts.requested_at, 'Int64') - arrow_cast(believed.first_at, 'Int64')),
-                accepted_starts.sid
-        ) AS sid,
-        CASE
-            WHEN bool_or(accepted_starts.resource_id = believed.resource_id) THEN 'resource_id'
-            ELSE 'channel'
-        END AS matched_by
+WITH unnamed AS (
+    -- Rows that name no session.
+    SELECT record_id, app_id, cname, uid, resource_id, vendor_name, first_at
     FROM believed
+    WHERE sid IS NULL
+),
+
+ticketed AS (
+    -- A ticket makes one session: a row that has it needs neither channel nor time.
+    SELECT
+        unnamed.record_id,
+        accepted_starts.sid,
+        accepted_starts.uid = unnamed.uid AS is_its_uid,
+        accepted_starts.vendor_name = unnamed.vendor_name AS is_its_vendor,
+        accepted_starts.requested_at,
+        unnamed.first_at
+    FROM unnamed
     INNER JOIN accepted_starts
-        ON accepted_starts.cname = believed.cname
-        AND accepted_starts.app_id = coalesce(believed.app_id, accepted_starts.app_id)
-        AND believed.first_at >= accepted_starts.requested_at - INTERVAL '10 minutes'
-        AND believed.first_at <= coalesce(
-            accepted_starts.ended_at + INTERVAL '1 hour', accepted_starts.requested_at + INTERVAL '24 hours'
-        )
-    WHERE believed.sid IS NULL
-    GROUP BY believed.record_id
+        ON accepted_starts.resource_id = unnamed.resource_id
+        AND accepted_starts.app_id = coalesce(unnamed.app_id, accepted_starts.app_id)
+),
+
+fitting AS (
+    -- The session of each: by its ticket, else the best of those that its channel had at the time.
+    SELECT
+        record_id,
+        first_value(
+            sid
+            ORDER BY
+                coalesce(is_its_uid, false) DESC,
+                coalesce(is_its_vendor, false) DESC,
+                abs(arrow_cast(requested_at, 'Int64') - arrow_cast(first_at, 'Int64')),
+                sid
+        ) AS sid,
+        matched_by
+    FROM (
+        SELECT ticketed.*, 'resource_id' AS matched_by
+        FROM ticketed
+        UNION ALL
+        SELECT
+            unnamed.record_id,
+            accepted_starts.sid,
+            accepted_starts.uid = unnamed.uid AS is_its_uid,
+            accepted_starts.vendor_name = unnamed.vendor_name AS is_its_vendor,
+            accepted_starts.requested_at,
+            unnamed.first_at,
+            'channel' AS matched_by
+        FROM unnamed
+        LEFT ANTI JOIN ticketed ON ticketed.record_id = unnamed.record_id
+        INNER JOIN accepted_starts
+            ON accepted_starts.cname = unnamed.cname
+            AND accepted_starts.app_id = coalesce(unnamed.app_id, accepted_starts.app_id)
+            AND unnamed.first_at >= accepted_starts.requested_at - INTERVAL '10 minutes'
+            AND unnamed.first_at <= coalesce(
+                accepted_starts.ended_at + INTERVAL '1 hour', accepted_starts.requested_at + INTERVAL '24 hours'
+            )
+    )
+    GROUP BY record_id, matched_by
 ),
 
 matched AS (
