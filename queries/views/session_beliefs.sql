@@ -18,6 +18,7 @@
 -- uid         = { type = "string", doc = "the recorder's uid as the row says" }
 -- vendor_name = { type = "string", doc = "slug of the vendor believed" }
 -- bucket      = { type = "string", doc = "bucket believed" }
+-- region      = { type = "string", doc = "region as the customer wrote it" }
 -- prefix      = { type = "string", doc = "path believed" }
 -- url         = { type = "string", doc = "where the file is expected" }
 -- status      = { type = "string", doc = "the customer's own status" }
@@ -89,15 +90,15 @@ fitting AS (
 matched AS (
     -- The session of each row: the one it names, else the best of those it fits.
     SELECT
-        record_id, sid, 'sid' AS matched_by, app_id, cname, uid, vendor_name, bucket, prefix, url, status, first_at,
-        last_at, vendor_at, event_id
+        record_id, sid, 'sid' AS matched_by, app_id, cname, uid, vendor_name, bucket, region, prefix, url, status,
+        first_at, last_at, vendor_at, event_id
     FROM believed
     WHERE sid IS NOT NULL
     UNION ALL
     SELECT
         believed.record_id, fitting.sid, fitting.matched_by, believed.app_id, believed.cname, believed.uid,
-        believed.vendor_name, believed.bucket, believed.prefix, believed.url, believed.status, believed.first_at,
-        believed.last_at, believed.vendor_at, believed.event_id
+        believed.vendor_name, believed.bucket, believed.region, believed.prefix, believed.url, believed.status,
+        believed.first_at, believed.last_at, believed.vendor_at, believed.event_id
     FROM fitting
     INNER JOIN believed ON believed.record_id = fitting.record_id
 ),
@@ -119,6 +120,7 @@ SELECT
     matched.uid,
     matched.vendor_name,
     matched.bucket,
+    matched.region,
     matched.prefix,
     matched.url,
     matched.status,
@@ -139,6 +141,7 @@ SELECT
     first_value(uid ORDER BY rank, last_at DESC, record_id) AS uid,
     first_value(vendor_name ORDER BY rank, last_at DESC, record_id) AS vendor_name,
     first_value(bucket ORDER BY rank, last_at DESC, record_id) AS bucket,
+    first_value(region ORDER BY rank, last_at DESC, record_id) AS region,
     first_value(prefix ORDER BY rank, last_at DESC, record_id) AS prefix,
     first_value(url ORDER BY rank, last_at DESC, record_id) AS url,
     first_value(status ORDER BY rank, last_at DESC, record_id) AS status,
