@@ -8,13 +8,17 @@
 -- description = """
 -- Compares bucket, path and region that the customer's row about a session names last with those of its files at that vendor. Only the
 -- last version of a row counts, so a correction clears the finding, and so do files that a copy job brought there. A path that
--- leads to the files is right, even if it is shorter than theirs. Region is compared in the same bucket, where both sides give a region
--- code of the vendor, or Agora's number of one that is sure. Variants, by what differs first: bucket (severity medium), region (low),
--- prefix (low). The root cause is what explains the belief: race (a start with that storage competed), fallback (one failed before),
--- environment_switching (another environment or region of the app records this channel there), else state_mismatch. Where start and
--- record agree, files elsewhere prove nothing unless the bucket named is watched: see `not_judged`.
+-- leads to the files is right, even if it is shorter than theirs. Region is compared in the same bucket, or where the row names none,
+-- if both sides give a region code of the vendor, or Agora's number of one that is sure. Variants, by what differs first: bucket
+-- (severity medium), region (low), prefix (low). The root cause is what explains the belief: race (a start with that storage competed),
+-- fallback (one failed before), environment_switching (another environment or region of the app records this channel there), else
+-- state_mismatch. Where start and record agree, files elsewhere prove nothing unless the bucket named is watched: see `not_judged`.
 -- """
--- false_positives = ["an alias or access point of the bucket in the record", "a path in the record that a later job moves the files to"]
+-- false_positives = [
+--   "an alias or access point of the bucket in the record",
+--   "a path in the record that a later job moves the files to",
+--   "a region in the record that is the user's, not the bucket's",
+-- ]
 -- response = """
 -- Correct the record (bucket, region, path, URL) by the accepted start and the files, then make the code write the storage of
 -- the accepted call after its answer, never before.
@@ -36,9 +40,9 @@ WITH compared AS (
         session_beliefs.app_id,
         session_beliefs.cname,
         session_beliefs.uid,
-        session_beliefs.record_id,
         session_beliefs.vendor_name,
         session_beliefs.bucket AS record_bucket,
+        regexp_replace(lower(trim(session_beliefs.region)), '^(oss|cos|obs)[-.]', '') AS record_region,
         trim(BOTH '/' FROM session_beliefs.prefix) AS record_prefix,
         coalesce(session_beliefs.vendor_at, session_beliefs.last_at) AS record_at,
         session_beliefs.event_id AS record_event_id,
@@ -61,7 +65,7 @@ WITH compared AS (
     INNER JOIN session_places
         ON session_places.sid = session_beliefs.sid
         AND session_places.vendor_name = session_beliefs.vendor_name
-    WHERE coalesce(session_beliefs.bucket, session_beliefs.prefix) IS NOT NULL
+    WHERE coalesce(session_beliefs.bucket, session_beliefs.region, session_beliefs.prefix) IS NOT NULL
 ),
 
 paths AS (
@@ -95,9 +99,9 @@ judged AS (
         compared.app_id,
         compared.cname,
         compared.uid,
-        compared.record_id,
         compared.vendor_name,
         compared.record_bucket,
+        compared.record_region,
         compared.record_prefix,
         compared.record_at,
         compared.record_event_id,
@@ -110,14 +114,15 @@ judged AS (
         first_value(compared.file_event_id ORDER BY compared.is_named DESC, compared.files DESC, compared.bucket)
             AS file_event_id,
         min(paths.prefix) AS prefix,
-        min(CASE WHEN paths.region_code = paths.last_region_code THEN paths.region_code END) AS region_code
+        -- A row without a bucket is about all places: only where they agree they have a region.
+        CASE WHEN min(paths.region_code) = max(paths.last_region_code) THEN min(paths.region_code) END AS region_code
     FROM compared
     LEFT JOIN paths
         ON paths.sid = compared.sid
         AND paths.bucket = compared.bucket
     GROUP BY
-        compared.sid, compared.app_id, compared.cname, compared.uid, compared.record_id, compared.vendor_name,
-        compared.record_bucket, compared.record_prefix, compared.record_at, compared.record_event_id
+        compared.sid, compared.app_id, compared.cname, compared.uid, compared.vendor_name, compared.record_bucket,
+        compared.record_region, compared.record_prefix, compared.record_at, compared.record_event_id
 ),
 
 mismatches AS (
@@ -155,7 +160,7 @@ mismatches AS (
             judged.vendor_name,
             judged.record_bucket,
             judged.record_prefix,
-            regions.region AS record_region,
+            judged.record_region,
             judged.record_at,
             judged.record_event_id,
             judged.bucket,
@@ -170,17 +175,12 @@ mismatches AS (
                 -- A code such as cn-hangzhou on both sides; a number or a name for people says nothing certain.
                 WHEN judged.vendor_name IN ('s3', 'oss', 'obs', 'cos')
                     AND regexp_like(judged.region_code, '^[a-z]+(-[a-z]+)+(-?[0-9]+)?$')
-                    AND regexp_like(regions.region, '^[a-z]+(-[a-z]+)+(-?[0-9]+)?$')
-                    AND judged.region_code <> regions.region
+                    AND regexp_like(judged.record_region, '^[a-z]+(-[a-z]+)+(-?[0-9]+)?$')
+                    AND judged.region_code <> judged.record_region
                     THEN 'region'
                 WHEN NOT judged.leads_there THEN 'prefix'
             END AS variant
         FROM judged
-        LEFT JOIN (
-            SELECT record_id, regexp_replace(lower(trim(region)), '^(oss|cos|obs)[-.]', '') AS region
-            FROM believed
-            WHERE region IS NOT NULL
-        ) AS regions ON regions.record_id = judged.record_id
     ) AS judged
     LEFT JOIN accepted_starts ON accepted_starts.sid = judged.sid
     LEFT JOIN monitored_buckets
@@ -304,7 +304,13 @@ SELECT
                 'bucket ', mismatches.record_bucket, '; its files (', mismatches.files, ') are in bucket ', mismatches.bucket
             )
             WHEN 'region' THEN concat(
-                'bucket ', mismatches.bucket, ' in ', mismatches.record_region, '; the bucket reports ', mismatches.region_code
+                CASE WHEN mismatches.record_bucket IS NOT NULL THEN concat('bucket ', mismatches.bucket, ' in ') END,
+                mismatches.record_region,
+                CASE
+                    WHEN mismatches.record_bucket IS NOT NULL THEN '; the bucket'
+                    ELSE concat('; its files (', mismatches.files, ') are in bucket ', mismatches.bucket, ', which')
+                END,
+                ' reports ', mismatches.region_code
             )
             ELSE concat(
                 'bucket ', mismatches.bucket, ', path ', mismatches.record_prefix, '; its files (', mismatches.files,

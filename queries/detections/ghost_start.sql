@@ -7,7 +7,8 @@
 -- patterns    = ["P07"]
 -- description = """
 -- Finds sessions that notifications or files show and no API call ever named, in a channel where a start of unknown outcome (65, 62, 5xx
--- or no answer) was sent just before: the service had accepted it, the caller never learned so, and nobody will stop it. A session
+-- or no answer) was sent just before: the service had accepted it, the caller never learned so, and nobody will stop it. So is a start
+-- that was sent to another host, too, where it is said to run already, while no answer on its ticket has a session. A session
 -- that a later call names was found again and is none; its uid must be the start's, where a notification tells it. One
 -- finding per session. Variants: beside_retry (a later start was accepted: two recordings of one channel, severity high), alone (no
 -- later start was accepted: a recording that nobody knows of, medium). Judged once the calls have passed the first sign of the session by
@@ -30,20 +31,35 @@
 -- ---
 WITH unknown AS (
     SELECT
-        app_id,
-        cname,
-        uid,
-        start_id,
-        requested_at,
-        http_status,
-        code,
-        error,
-        vendor_name,
-        bucket,
-        storage,
-        array_to_string(event_ids, chr(31)) AS event_ids
+        starts.app_id,
+        starts.cname,
+        starts.uid,
+        starts.start_id,
+        starts.requested_at,
+        starts.outcome,
+        starts.http_status,
+        starts.code,
+        starts.error,
+        starts.vendor_name,
+        starts.bucket,
+        starts.storage,
+        array_to_string(starts.event_ids, chr(31)) AS event_ids
     FROM starts
-    WHERE outcome = 'indeterminate' AND sid IS NULL
+    LEFT ANTI JOIN (
+        SELECT app_id, resource_id
+        FROM starts
+        WHERE outcome = 'ok'
+    ) AS answered
+        ON answered.app_id = starts.app_id
+        AND answered.resource_id = starts.resource_id
+        AND starts.outcome = 'already_running'
+    WHERE starts.sid IS NULL
+        AND (
+            starts.outcome = 'indeterminate'
+            -- Sent to another host, too, which says that it runs already: the session is this start's unless another start
+            -- with the ticket was answered with one.
+            OR (starts.outcome = 'already_running' AND starts.calls > 1)
+        )
 ),
 
 signs AS (
@@ -168,6 +184,11 @@ SELECT
         CASE WHEN unknown.storage IS NOT NULL THEN concat(' into ', unknown.storage) END, ' (uid ',
         coalesce(unknown.uid, '(none)'), ') ',
         CASE
+            WHEN unknown.outcome = 'already_running' THEN concat(
+                'was sent to more than one host, and the best answer was HTTP ', unknown.http_status,
+                CASE WHEN unknown.code IS NOT NULL THEN concat(' code ', unknown.code) END,
+                ' (running already), without a sid'
+            )
             WHEN unknown.http_status IS NULL
                 THEN concat('got no answer', coalesce(concat(' (', unknown.error, ')'), ''))
             ELSE concat(

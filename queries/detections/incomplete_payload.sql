@@ -9,8 +9,8 @@
 -- Finds logged calls that lack what such a call must have, so that nobody can say later where a recording went. Variants, by what is
 -- missing first: status (any call without an HTTP status whose transport error was not logged either), resource_id (start, query, update,
 -- updateLayout and stop have it in the path, an accepted acquire in its answer), sid (query, update, updateLayout and stop have it in
--- the path, a start answered with 200 in its answer), storage_config (a start names vendor and bucket, itself or in the startParameter
--- of its acquire; not asked of a start that was rejected as invalid). A call that ended in a transport error is complete with its
+-- the path, a start answered with 200 in its answer, unless a code there says that it is running already or conflicts), storage_config
+-- (a start names vendor and bucket, itself or in the startParameter of its acquire; not asked of a start that was rejected as invalid). A call that ended in a transport error is complete with its
 -- `error`. One finding per call, however often it was logged or to how many hosts it was mirrored. Severity medium for a start, else low.
 -- """
 -- false_positives = ["calls that are broken on purpose by tests of a client"]
@@ -55,7 +55,12 @@ calls AS (
         sid IS NULL
             AND (
                 operation IN ('query', 'update', 'update_layout', 'stop')
-                OR (operation = 'start' AND coalesce(http_status = 200, false))
+                -- What is running already, or conflicts, is told by a code and has no session of its own.
+                OR (
+                    operation = 'start'
+                    AND coalesce(http_status = 200, false)
+                    AND outcome NOT IN ('already_running', 'conflict')
+                )
             ) AS lacks_sid,
         -- A start without storage is told that its parameters are invalid.
         operation = 'start'
@@ -73,7 +78,12 @@ calls AS (
             (http_status IS NULL AND error IS NULL)
             OR (resource_id IS NULL AND (operation <> 'acquire' OR outcome = 'ok'))
             OR (sid IS NULL AND operation IN ('query', 'update', 'update_layout', 'stop'))
-            OR (sid IS NULL AND operation = 'start' AND http_status = 200)
+            OR (
+                sid IS NULL
+                AND operation = 'start'
+                AND http_status = 200
+                AND outcome NOT IN ('already_running', 'conflict')
+            )
             OR (operation = 'start' AND (vendor IS NULL OR bucket IS NULL))
         )
 ),

@@ -68,7 +68,8 @@ moves AS (
             WHEN updates.vendor <> accepted_starts.vendor THEN 'vendor'
             WHEN updates.bucket <> accepted_starts.bucket THEN 'bucket'
             WHEN accepted_starts.vendor = 11 AND updates.endpoint <> accepted_starts.endpoint THEN 'bucket'
-            WHEN updates.region <> accepted_starts.region THEN 'path'
+            -- A number of a region says nothing at Azure, Google and S3-compatible stores.
+            WHEN accepted_starts.vendor NOT IN (5, 6, 11) AND updates.region <> accepted_starts.region THEN 'path'
             WHEN updates.prefix <> coalesce(accepted_starts.prefix, '') THEN 'path'
         END AS difference
     FROM updates

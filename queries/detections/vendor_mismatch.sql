@@ -14,7 +14,11 @@
 -- The root cause is what explains the belief: race (a start with that vendor competed), fallback (one failed before), environment_switching
 -- (another environment or region of the app records this channel there), else state_mismatch.
 -- """
--- false_positives = ["rows that are filled long after the recording by a job of its own", "a bucket behind a vendor-neutral gateway"]
+-- false_positives = [
+--   "rows that are filled long after the recording by a job of its own",
+--   "a bucket behind a vendor-neutral gateway",
+--   "rows that call S3-compatible storage `s3` for its protocol: `vendors` of the mapping says what the word means",
+-- ]
 -- response = """
 -- Correct the record (vendor, bucket, URL) by the accepted start and the files, then make the code write the storage of the
 -- accepted call after its answer, never before.
@@ -58,11 +62,17 @@ WITH mismatches AS (
     LEFT JOIN accepted_starts ON accepted_starts.sid = session_beliefs.sid
     WHERE session_beliefs.vendor_name IS NOT NULL
         AND NOT array_contains(whereabouts.vendors, session_beliefs.vendor_name)
-        -- One bucket, called by its protocol here and by its vendor there.
+        -- One bucket, called by its protocol here and by its vendor there: the start calls it as the record does, or was
+        -- sent to Amazon's endpoint as S3-compatible storage. Else two stores have a bucket of that name.
         AND NOT coalesce(
             session_beliefs.vendor_name IN ('s3', 's3compat')
             AND whereabouts.vendor_name IN ('s3', 's3compat')
-            AND session_beliefs.bucket = whereabouts.bucket,
+            AND session_beliefs.bucket = whereabouts.bucket
+            AND (
+                accepted_starts.start_id IS NULL
+                OR accepted_starts.vendor_name = session_beliefs.vendor_name
+                OR (accepted_starts.vendor_name = 's3' AND accepted_starts.endpoint IS NOT NULL)
+            ),
             false
         )
 ),

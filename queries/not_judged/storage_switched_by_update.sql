@@ -52,7 +52,7 @@ WHERE accepted_starts.vendor IS NULL
             updates.vendor <> accepted_starts.vendor
             OR updates.bucket <> accepted_starts.bucket
             OR (accepted_starts.vendor = 11 AND updates.endpoint <> accepted_starts.endpoint)
-            OR updates.region <> accepted_starts.region
+            OR (accepted_starts.vendor NOT IN (5, 6, 11) AND updates.region <> accepted_starts.region)
             OR updates.prefix <> coalesce(accepted_starts.prefix, '')
         )
     )

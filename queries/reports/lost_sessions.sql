@@ -65,16 +65,23 @@ beliefs AS (
         min(
             CASE
                 WHEN places.vendor_name = versions.vendor_name
-                    -- One bucket, called by its protocol here and by its vendor there.
+                    -- One bucket, called by its protocol here and by its vendor there: as in `vendor_mismatch`.
                     OR (
-                        places.vendor_name IN ('s3', 's3compat') AND versions.vendor_name IN ('s3', 's3compat')
+                        places.vendor_name IN ('s3', 's3compat')
+                        AND versions.vendor_name IN ('s3', 's3compat')
                         AND places.bucket = versions.bucket
+                        AND (
+                            accepted_starts.start_id IS NULL
+                            OR accepted_starts.vendor_name = versions.vendor_name
+                            OR (accepted_starts.vendor_name = 's3' AND accepted_starts.endpoint IS NOT NULL)
+                        )
                     )
                     THEN places.first_at
             END
         ) AS home_at
     FROM versions
     INNER JOIN session_places AS places ON places.sid = versions.sid
+    LEFT JOIN accepted_starts ON accepted_starts.sid = versions.sid
     GROUP BY versions.sid, versions.vendor_name, versions.version_at, versions.replaced_at
 ),
 

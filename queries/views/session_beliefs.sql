@@ -4,8 +4,9 @@
 -- kept        = true
 -- description = """
 -- One row per session that a row of the customer's database is about, with what that row says last. A row that names the
--- session counts first. A row without a session id is about the accepted start of its channel (and app, where it says one) from
--- 10 minutes before the start to 1 hour after the end; of several the one with its ticket, then its vendor, then nearest in time.
+-- session counts first. A row without a session id is about the accepted start with its ticket (and app, where it says one); where there
+-- is none, about that of its channel from 10 minutes before the start to 1 hour after the end; of several the one with its uid, then its
+-- vendor, then nearest in time.
 -- """
 --
 -- [columns]
@@ -17,6 +18,7 @@
 -- uid         = { type = "string", doc = "the recorder's uid as the row says" }
 -- vendor_name = { type = "string", doc = "slug of the vendor believed" }
 -- bucket      = { type = "string", doc = "bucket believed" }
+-- region      = { type = "string", doc = "region as the customer wrote it" }
 -- prefix      = { type = "string", doc = "path believed" }
 -- url         = { type = "string", doc = "where the file is expected" }
 -- status      = { type = "string", doc = "the customer's own status" }
@@ -25,46 +27,78 @@
 -- vendor_at   = { type = "timestamp", doc = "last version that names a vendor" }
 -- event_id    = { type = "string", doc = "event id of the version that counts" }
 -- ---
-WITH fitting AS (
-    -- Rows that name no session, and the accepted starts that they fit.
-    SELECT
-        believed.record_id,
-        first_value(
-            accepted_starts.sid
-            ORDER BY
-                coalesce(accepted_starts.resource_id = believed.resource_id, false) DESC,
-                coalesce(accepted_starts.vendor_name = believed.vendor_name, false) DESC,
-                abs(arrow_cast(accepted_starts.requested_at, 'Int64') - arrow_cast(believed.first_at, 'Int64')),
-                accepted_starts.sid
-        ) AS sid,
-        CASE
-            WHEN bool_or(accepted_starts.resource_id = believed.resource_id) THEN 'resource_id'
-            ELSE 'channel'
-        END AS matched_by
+WITH unnamed AS (
+    -- Rows that name no session.
+    SELECT record_id, app_id, cname, uid, resource_id, vendor_name, first_at
     FROM believed
+    WHERE sid IS NULL
+),
+
+ticketed AS (
+    -- A ticket makes one session: a row that has it needs neither channel nor time.
+    SELECT
+        unnamed.record_id,
+        accepted_starts.sid,
+        accepted_starts.uid = unnamed.uid AS is_its_uid,
+        accepted_starts.vendor_name = unnamed.vendor_name AS is_its_vendor,
+        accepted_starts.requested_at,
+        unnamed.first_at
+    FROM unnamed
     INNER JOIN accepted_starts
-        ON accepted_starts.cname = believed.cname
-        AND accepted_starts.app_id = coalesce(believed.app_id, accepted_starts.app_id)
-        AND believed.first_at >= accepted_starts.requested_at - INTERVAL '10 minutes'
-        AND believed.first_at <= coalesce(
-            accepted_starts.ended_at + INTERVAL '1 hour', accepted_starts.requested_at + INTERVAL '24 hours'
-        )
-    WHERE believed.sid IS NULL
-    GROUP BY believed.record_id
+        ON accepted_starts.resource_id = unnamed.resource_id
+        AND accepted_starts.app_id = coalesce(unnamed.app_id, accepted_starts.app_id)
+),
+
+fitting AS (
+    -- The session of each: by its ticket, else the best of those that its channel had at the time.
+    SELECT
+        record_id,
+        first_value(
+            sid
+            ORDER BY
+                coalesce(is_its_uid, false) DESC,
+                coalesce(is_its_vendor, false) DESC,
+                abs(arrow_cast(requested_at, 'Int64') - arrow_cast(first_at, 'Int64')),
+                sid
+        ) AS sid,
+        matched_by
+    FROM (
+        SELECT ticketed.*, 'resource_id' AS matched_by
+        FROM ticketed
+        UNION ALL
+        SELECT
+            unnamed.record_id,
+            accepted_starts.sid,
+            accepted_starts.uid = unnamed.uid AS is_its_uid,
+            accepted_starts.vendor_name = unnamed.vendor_name AS is_its_vendor,
+            accepted_starts.requested_at,
+            unnamed.first_at,
+            'channel' AS matched_by
+        FROM unnamed
+        LEFT ANTI JOIN ticketed ON ticketed.record_id = unnamed.record_id
+        INNER JOIN accepted_starts
+            ON accepted_starts.cname = unnamed.cname
+            AND accepted_starts.app_id = coalesce(unnamed.app_id, accepted_starts.app_id)
+            AND unnamed.first_at >= accepted_starts.requested_at - INTERVAL '10 minutes'
+            AND unnamed.first_at <= coalesce(
+                accepted_starts.ended_at + INTERVAL '1 hour', accepted_starts.requested_at + INTERVAL '24 hours'
+            )
+    )
+    GROUP BY record_id, matched_by
 ),
 
 matched AS (
     -- The session of each row: the one it names, else the best of those it fits.
     SELECT
-        record_id, sid, 'sid' AS matched_by, app_id, cname, uid, vendor_name, bucket, prefix, url, status, first_at,
-        last_at, vendor_at, event_id
+        record_id, sid, 'sid' AS matched_by, app_id, cname, uid, vendor_name, bucket, region, prefix, url, status,
+        first_at, last_at, vendor_at, event_id
     FROM believed
     WHERE sid IS NOT NULL
     UNION ALL
     SELECT
         believed.record_id, fitting.sid, fitting.matched_by, believed.app_id, believed.cname, believed.uid,
-        believed.vendor_name, believed.bucket, believed.prefix, believed.url, believed.status, believed.first_at,
-        believed.last_at, believed.vendor_at, believed.event_id
+        believed.vendor_name, believed.bucket, believed.region, believed.prefix, believed.url, believed.status,
+        believed.first_at, believed.last_at, believed.vendor_at, believed.event_id
     FROM fitting
     INNER JOIN believed ON believed.record_id = fitting.record_id
 ),
@@ -86,6 +120,7 @@ SELECT
     matched.uid,
     matched.vendor_name,
     matched.bucket,
+    matched.region,
     matched.prefix,
     matched.url,
     matched.status,
@@ -106,6 +141,7 @@ SELECT
     first_value(uid ORDER BY rank, last_at DESC, record_id) AS uid,
     first_value(vendor_name ORDER BY rank, last_at DESC, record_id) AS vendor_name,
     first_value(bucket ORDER BY rank, last_at DESC, record_id) AS bucket,
+    first_value(region ORDER BY rank, last_at DESC, record_id) AS region,
     first_value(prefix ORDER BY rank, last_at DESC, record_id) AS prefix,
     first_value(url ORDER BY rank, last_at DESC, record_id) AS url,
     first_value(status ORDER BY rank, last_at DESC, record_id) AS status,

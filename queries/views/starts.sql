@@ -33,7 +33,7 @@
 -- endpoint               = { type = "string", doc = "endpoint asked for, S3-compatible storage only" }
 -- prefix                 = { type = "string", doc = "path asked for" }
 -- access_key_fingerprint = { type = "string", doc = "keyed hash of the access key; never part of the storage's identity, so that a rotation is no conflict" }
--- storage_identity       = { type = "string", doc = "vendor, region, bucket, endpoint (S3-compatible only) and prefix in one text: two starts conflict when it differs; null when no storage is known" }
+-- storage_identity       = { type = "string", doc = "vendor, region (where the vendor has any), bucket, endpoint (S3-compatible only) and prefix in one text: two starts conflict when it differs; null when no storage is known" }
 -- storage                = { type = "string", doc = "the same for people" }
 -- caller_service         = { type = "string", doc = "backend service that made the call" }
 -- caller_host            = { type = "string", doc = "its host" }
@@ -279,7 +279,8 @@ SELECT
     placed.access_key_fingerprint,
     CASE
         WHEN placed.vendor IS NOT NULL THEN concat(
-            placed.vendor, '|', placed.region, '|', placed.bucket, '|',
+            -- A number of a region says nothing at Azure, Google and S3-compatible stores.
+            placed.vendor, '|', CASE WHEN placed.vendor NOT IN (5, 6, 11) THEN placed.region END, '|', placed.bucket, '|',
             CASE WHEN placed.vendor = 11 THEN placed.endpoint END, '|', placed.prefix
         )
     END AS storage_identity,

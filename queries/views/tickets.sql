@@ -76,8 +76,11 @@ SELECT
     prefix,
     access_key_fingerprint,
     CASE
-        WHEN vendor IS NOT NULL THEN
-            concat(vendor, '|', region, '|', bucket, '|', CASE WHEN vendor = 11 THEN endpoint END, '|', prefix)
+        WHEN vendor IS NOT NULL THEN concat(
+            -- As in `starts`.
+            vendor, '|', CASE WHEN vendor NOT IN (5, 6, 11) THEN region END, '|', bucket, '|',
+            CASE WHEN vendor = 11 THEN endpoint END, '|', prefix
+        )
     END AS storage_identity
 FROM (
     -- A ticket comes from one acquire; of rows that repeat it any is as good, so the least value of each column is.

@@ -146,9 +146,56 @@ fn trim_slashes(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+/// Returns the host of an endpoint, with its port unless that is the usual one, so that two writings of one compare.
 fn host(endpoint: Cow<'_, str>) -> Option<Cow<'_, str>> {
     match endpoint {
-        Cow::Borrowed(text) => vendor::host(text),
-        Cow::Owned(text) => vendor::host(&text).map(|host| Cow::Owned(host.into_owned())),
+        Cow::Borrowed(text) => host_of(text),
+        Cow::Owned(text) => host_of(&text).map(|host| Cow::Owned(host.into_owned())),
+    }
+}
+
+fn host_of(endpoint: &str) -> Option<Cow<'_, str>> {
+    let is_http = endpoint
+        .trim_ascii_start()
+        .get(..5)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+    // An endpoint without a scheme is called by HTTPS.
+    let usual_port = if is_http { ":80" } else { ":443" };
+    match vendor::host(endpoint)? {
+        Cow::Borrowed(host) => Some(Cow::Borrowed(host.strip_suffix(usual_port).unwrap_or(host))),
+        Cow::Owned(mut host) => {
+            if host.ends_with(usual_port) {
+                host.truncate(host.len() - usual_port.len());
+            }
+            Some(Cow::Owned(host))
+        }
+    }
+    .filter(|host| !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_lose_the_usual_port() {
+        for (endpoint, expected) in [
+            ("minio.acme.example", "minio.acme.example"),
+            ("minio.acme.example:443", "minio.acme.example"),
+            ("https://minio.acme.example:443/", "minio.acme.example"),
+            ("HTTPS://Minio.acme.example:443", "minio.acme.example"),
+            ("http://minio.acme.example:80", "minio.acme.example"),
+            ("HTTP://Minio.acme.example:80/x", "minio.acme.example"),
+            ("minio.acme.example:80", "minio.acme.example:80"),
+            ("http://minio.acme.example:443", "minio.acme.example:443"),
+            ("https://minio.acme.example:9443", "minio.acme.example:9443"),
+            ("minio.acme.example:1443", "minio.acme.example:1443"),
+            ("[2001:db8::443]", "[2001:db8::443]"),
+        ] {
+            assert_eq!(host(Cow::Borrowed(endpoint)).as_deref(), Some(expected));
+            let owned = Cow::Owned(endpoint.to_owned());
+            assert_eq!(host(owned).as_deref(), Some(expected), "{endpoint}");
+        }
+        assert_eq!(host(Cow::Borrowed("https://:443")), None);
     }
 }

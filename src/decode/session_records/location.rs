@@ -6,6 +6,15 @@ use crate::decode::storage_events::key_encoding::percent_decoded;
 /// Schemes whose authority is the bucket; in any other URL it is a host.
 const BUCKET_SCHEMES: [&str; 6] = ["s3", "oss", "gs", "cos", "obs", "bos"];
 
+/// Hosts without a bucket: what stands before and after their region.
+const PATH_STYLE_HOSTS: [(&str, &str); 5] = [
+    ("", ".bcebos.com"),
+    ("s3.", ".bcebos.com"),
+    ("oss-", ".aliyuncs.com"),
+    ("cos.", ".myqcloud.com"),
+    ("obs.", ".myhuaweicloud.com"),
+];
+
 /// Returns the URL without user info, query and fragment: these carry tokens and signatures.
 ///
 /// A bare key may hold `?` and `#` as part of a channel's name; there only what looks like a query goes.
@@ -77,7 +86,8 @@ fn names_bucket(scheme: &str) -> bool {
 /// Returns the bucket before the service's own part of a host.
 fn in_host(host: &str) -> Option<&str> {
     if let Some(rest) = host.strip_suffix(".bcebos.com") {
-        return rest.rsplit_once('.').map(|(bucket, _)| bucket);
+        let (bucket, _) = rest.rsplit_once('.')?;
+        return Some(bucket.strip_suffix(".s3").unwrap_or(bucket));
     }
     if let Some(bucket) = host.strip_suffix(".storage.googleapis.com") {
         return Some(bucket);
@@ -106,6 +116,11 @@ fn is_path_style(host: &str) -> bool {
     (is_s3 && host.contains(".amazonaws.com"))
         || host == "storage.googleapis.com"
         || host.ends_with(".blob.core.windows.net")
+        || PATH_STYLE_HOSTS.iter().any(|(service, domain)| {
+            let region = host.strip_prefix(service);
+            let region = region.and_then(|rest| rest.strip_suffix(domain));
+            region.is_some_and(|region| !region.is_empty() && !region.contains('.'))
+        })
 }
 
 #[cfg(test)]
@@ -147,12 +162,33 @@ mod tests {
                 Some("acme"),
             ),
             ("https://acme.su.bcebos.com", Some("acme")),
+            ("https://acme.s3.bj.bcebos.com", Some("acme")),
+            ("https://bj.bcebos.com/acme", Some("acme")),
+            ("https://s3.bj.bcebos.com/acme", Some("acme")),
+            (
+                "https://obs.cn-north-4.myhuaweicloud.com/acme",
+                Some("acme"),
+            ),
+            (
+                "https://obs.obs.cn-north-4.myhuaweicloud.com/x",
+                Some("obs"),
+            ),
+            (
+                "https://cos.ap-beijing.myqcloud.com/acme-125",
+                Some("acme-125"),
+            ),
+            ("https://cos.cos.ap-beijing.myqcloud.com/x", Some("cos")),
+            ("https://oss-cn-beijing.aliyuncs.com/acme", Some("acme")),
+            (
+                "https://oss-cn-beijing-internal.aliyuncs.com:443/acme",
+                Some("acme"),
+            ),
+            ("https://oss-x.oss-cn-beijing.aliyuncs.com/x", Some("oss-x")),
             ("https://storage.googleapis.com/acme", Some("acme")),
             ("https://acme.storage.googleapis.com", Some("acme")),
             ("https://x.blob.core.windows.net/acme", Some("acme")),
             ("s3://acme", Some("acme")),
             ("https://cdn.example", None),
-            ("https://oss-cn-beijing.aliyuncs.com", None),
         ] {
             assert_eq!(
                 bucket(&format!("{host}/a/b.mp4")).as_deref(),
@@ -185,6 +221,23 @@ mod tests {
             ),
             (
                 "https://x.blob.core.windows.net/acme/a/b.mp4",
+                Some("a/b.mp4"),
+            ),
+            ("https://bj.bcebos.com/other/a/b.mp4", Some("a/b.mp4")),
+            (
+                "https://cos.ap-beijing.myqcloud.com/other-125/a/b.mp4",
+                Some("a/b.mp4"),
+            ),
+            (
+                "https://oss-cn-beijing.aliyuncs.com/other/a/b.mp4",
+                Some("a/b.mp4"),
+            ),
+            (
+                "https://obs.cn-north-4.myhuaweicloud.com/other/a/b.mp4",
+                Some("a/b.mp4"),
+            ),
+            (
+                "https://other.obs.cn-north-4.myhuaweicloud.com/a/b.mp4",
                 Some("a/b.mp4"),
             ),
             ("https://minio.example:9000/acme/a/b.mp4", Some("a/b.mp4")),

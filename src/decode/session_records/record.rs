@@ -157,15 +157,26 @@ fn region_of(written: String, vendor: Option<(i32, VendorFrom)>) -> String {
     code.map_or(written, str::to_string)
 }
 
-/// Reads a prefix: a path, or a list of its elements as in `fileNamePrefix`.
+/// Reads a prefix: a path, or a list of its elements as in `fileNamePrefix`, which columns of JSON hold as text.
 fn prefix(value: &Value) -> Option<String> {
     let path = match value {
         Value::Array(items) => {
             let elements: Vec<_> = items.iter().filter_map(Value::as_str).collect();
             elements.join("/")
         }
-        value => text(value)?,
+        value => {
+            let text = text(value)?;
+            match list(&text) {
+                Some(elements) => elements.join("/"),
+                None => text,
+            }
+        }
     };
     let path = path.trim_matches('/');
     (!path.is_empty()).then(|| path.to_string())
+}
+
+fn list(text: &str) -> Option<Vec<String>> {
+    text.starts_with('[')
+        .then(|| serde_json::from_str(text).ok())?
 }

@@ -93,6 +93,15 @@ fn prefixes_come_from_their_column_else_from_the_url() {
     assert_eq!(row.url, text(&clean));
     let row = one(&json!({"sid": SID, "url": url, "prefix": ["a", "b"]}).to_string()).2;
     assert_eq!(row.prefix, text("a/b"));
+    for (written, read) in [
+        (r#"["a", "b"]"#, Some("a/b")),
+        ("[]", None),
+        ("[a]/b", Some("[a]/b")),
+        ("[1]", Some("[1]")),
+    ] {
+        let row = one(&json!({"sid": SID, "prefix": written}).to_string()).2;
+        assert_eq!(row.prefix, read.and_then(text), "{written}");
+    }
     let row = one(&json!({"sid": SID, "ObjectKey": format!("t/{SID}_room_0.mp4")}).to_string()).2;
     assert_eq!(row.prefix, text("t"));
 }
