@@ -12,7 +12,8 @@
 -- if both sides give a region code of the vendor, or Agora's number of one that is sure. Variants, by what differs first: bucket
 -- (severity medium), region (low), prefix (low). The root cause is what explains the belief: race (a start with that storage competed),
 -- fallback (one failed before), environment_switching (another environment or region of the app records this channel there), else
--- state_mismatch. Where start and record agree, files elsewhere prove nothing unless the bucket named is watched: see `not_judged`.
+-- state_mismatch. Where start and record agree, files elsewhere prove nothing unless the bucket named is watched: see `not_judged`. Nor
+-- do files that are removed by now, as they may have been moved; of those only the bucket is compared.
 -- """
 -- false_positives = [
 --   "an alias or access point of the bucket in the record",
@@ -46,25 +47,35 @@ WITH compared AS (
         trim(BOTH '/' FROM session_beliefs.prefix) AS record_prefix,
         coalesce(session_beliefs.vendor_at, session_beliefs.last_at) AS record_at,
         session_beliefs.event_id AS record_event_id,
-        session_places.bucket,
-        session_places.files,
-        session_places.first_at AS file_at,
-        session_places.last_at AS last_file_at,
-        session_places.event_id AS file_event_id,
+        places.bucket,
+        places.files,
+        places.first_at AS file_at,
+        places.last_at AS last_file_at,
+        places.event_id AS file_event_id,
+        places.is_removed,
         coalesce(
             session_beliefs.bucket IS NULL
-            OR lower(session_beliefs.bucket) = lower(session_places.bucket)
+            OR lower(session_beliefs.bucket) = lower(places.bucket)
             -- Tencent's bucket names end in the account's number, which people leave out.
             OR (
-                session_places.vendor_name = 'cos'
-                AND regexp_replace(session_places.bucket, '-[0-9]+$', '') = session_beliefs.bucket
+                places.vendor_name = 'cos'
+                AND regexp_replace(places.bucket, '-[0-9]+$', '') = session_beliefs.bucket
             ),
             false
         ) AS is_named
     FROM session_beliefs
-    INNER JOIN session_places
-        ON session_places.sid = session_beliefs.sid
-        AND session_places.vendor_name = session_beliefs.vendor_name
+    INNER JOIN (
+        SELECT sid, vendor_name, bucket, files, first_at, last_at, event_id, false AS is_removed
+        FROM session_places
+        UNION ALL
+        SELECT
+            arrivals.sid, arrivals.vendor_name, arrivals.bucket, arrivals.writes AS files, arrivals.first_at,
+            arrivals.last_at, arrivals.event_id, true AS is_removed
+        FROM session_arrivals AS arrivals
+        LEFT ANTI JOIN session_landings ON session_landings.sid = arrivals.sid
+    ) AS places
+        ON places.sid = session_beliefs.sid
+        AND places.vendor_name = session_beliefs.vendor_name
     WHERE coalesce(session_beliefs.bucket, session_beliefs.region, session_beliefs.prefix) IS NOT NULL
 ),
 
@@ -106,6 +117,7 @@ judged AS (
         compared.record_at,
         compared.record_event_id,
         bool_or(compared.is_named) AS is_named,
+        bool_or(compared.is_removed) AS is_removed,
         bool_or(coalesce(paths.leads_there, false)) AS leads_there,
         first_value(compared.bucket ORDER BY compared.is_named DESC, compared.files DESC, compared.bucket) AS bucket,
         first_value(compared.files ORDER BY compared.is_named DESC, compared.files DESC, compared.bucket) AS files,
@@ -141,6 +153,7 @@ mismatches AS (
         judged.files,
         judged.file_at,
         judged.file_event_id,
+        judged.is_removed,
         judged.prefix,
         judged.region_code,
         judged.variant,
@@ -168,10 +181,12 @@ mismatches AS (
             judged.file_at,
             judged.last_file_at,
             judged.file_event_id,
+            judged.is_removed,
             judged.prefix,
             judged.region_code,
             CASE
                 WHEN NOT judged.is_named THEN 'bucket'
+                WHEN judged.is_removed THEN NULL
                 -- A code such as cn-hangzhou on both sides; a number or a name for people says nothing certain.
                 WHEN judged.vendor_name IN ('s3', 'oss', 'obs', 'cos')
                     AND regexp_like(judged.region_code, '^[a-z]+(-[a-z]+)+(-?[0-9]+)?$')
@@ -188,10 +203,10 @@ mismatches AS (
         AND monitored_buckets.bucket = judged.record_bucket
     WHERE judged.variant IS NOT NULL
         -- The service never re-routes: files beside the bucket that the start named are copies, unless that one is
-        -- watched and stayed empty.
+        -- watched and stayed empty. What was removed may have been moved to any bucket that is not watched.
         AND (
             judged.variant <> 'bucket'
-            OR coalesce(accepted_starts.bucket <> judged.record_bucket, false)
+            OR (NOT judged.is_removed AND coalesce(accepted_starts.bucket <> judged.record_bucket, false))
             OR (
                 monitored_buckets.first_at <= judged.file_at
                 AND monitored_buckets.last_at >= judged.last_file_at + $missing_after
@@ -301,7 +316,12 @@ SELECT
         mismatches.cname, ' (sid ', mismatches.sid, ') is in ', coalesce(vendors.vendor_title, mismatches.vendor_name), ' ',
         CASE mismatches.variant
             WHEN 'bucket' THEN concat(
-                'bucket ', mismatches.record_bucket, '; its files (', mismatches.files, ') are in bucket ', mismatches.bucket
+                'bucket ', mismatches.record_bucket, '; its files ',
+                CASE
+                    WHEN mismatches.is_removed THEN 'were, until they were removed,'
+                    ELSE concat('(', mismatches.files, ') are')
+                END,
+                ' in bucket ', mismatches.bucket
             )
             WHEN 'region' THEN concat(
                 CASE WHEN mismatches.record_bucket IS NOT NULL THEN concat('bucket ', mismatches.bucket, ' in ') END,

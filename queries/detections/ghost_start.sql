@@ -7,12 +7,12 @@
 -- patterns    = ["P07"]
 -- description = """
 -- Finds sessions that notifications or files show and no API call ever named, in a channel where a start of unknown outcome (65, 62, 5xx
--- or no answer) was sent just before: the service had accepted it, the caller never learned so, and nobody will stop it. So is a start
--- that was sent to another host, too, where it is said to run already, while no answer on its ticket has a session. A session
--- that a later call names was found again and is none; its uid must be the start's, where a notification tells it. One
--- finding per session. Variants: beside_retry (a later start was accepted: two recordings of one channel, severity high), alone (no
--- later start was accepted: a recording that nobody knows of, medium). Judged once the calls have passed the first sign of the session by
--- `settle`; the rest is in `not_judged`.
+-- or no answer) was sent just before, files only in the bucket that it asked for: the service had accepted it, the caller never learned
+-- so, and nobody will stop it. So is a start that was sent to another host, too, where it is said to run already, while no answer on its
+-- ticket has a session. A session that a later call names was found again and is none; its uid must be the start's, where a
+-- notification tells it. One finding per session. Variants: beside_retry (a later start was accepted: two recordings of one channel,
+-- severity high), alone (no later start was accepted: a recording that nobody knows of, medium). Judged once the calls have passed the
+-- first sign of the session by `settle`; the rest is in `not_judged`.
 -- """
 -- false_positives = ["starts by another system whose calls are not logged, in the moment after a failed one"]
 -- response = """
@@ -76,14 +76,18 @@ signs AS (
         bool_or(seen.uid IS NOT NULL) AS has_uid
     FROM unknown
     INNER JOIN (
-        SELECT cname, app_id, sid, uid, coalesce(sent_at, occurred_at) AS at, event_id
+        SELECT
+            cname, app_id, sid, uid, NULL AS vendor_name, NULL AS bucket, coalesce(sent_at, occurred_at) AS at, event_id
         FROM webhooks
         WHERE sid IS NOT NULL AND coalesce(product_id, 3) = 3 AND coalesce(is_test, false) = false
         UNION ALL
-        SELECT cname, NULL AS app_id, sid, NULL AS uid, first_written_at AS at, first_event_id AS event_id
+        SELECT
+            cname, NULL AS app_id, sid, NULL AS uid, vendor_name, bucket, first_written_at AS at, first_event_id AS event_id
         FROM session_writes
     ) AS seen ON seen.cname = unknown.cname
     WHERE coalesce(seen.app_id, unknown.app_id) = unknown.app_id
+        -- The service never re-routes: files elsewhere are of another app's channel of that name.
+        AND coalesce(seen.vendor_name = unknown.vendor_name AND seen.bucket = unknown.bucket, true)
     GROUP BY unknown.app_id, unknown.cname, unknown.start_id, unknown.requested_at, seen.sid
     UNION ALL
     -- Keys may hold the channel with its special characters rewritten.
@@ -103,6 +107,7 @@ signs AS (
     INNER JOIN session_writes
         ON session_writes.cname = regexp_replace(unknown.cname, '[^0-9A-Za-z-]', '-', 'g')
     WHERE session_writes.cname <> unknown.cname
+        AND coalesce(session_writes.vendor_name = unknown.vendor_name AND session_writes.bucket = unknown.bucket, true)
     GROUP BY unknown.app_id, unknown.cname, unknown.start_id, unknown.requested_at, session_writes.sid
 ),
 

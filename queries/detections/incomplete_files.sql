@@ -6,13 +6,14 @@
 -- status      = "stable"
 -- patterns    = ["P31"]
 -- description = """
--- Finds accepted sessions that are over and of which files arrived, but not all kinds: slices (ts, webm) without an index (m3u8, mpd),
--- an index without slices, or no mp4 though the start asked for one; in modes that record users apart, for any one user. What was
--- there and was removed later had arrived. Judged only where the bucket reports that kind of file at all, was watched since the session
--- began, and it and the stream have passed the deadline; where files may wait in the service's backup, or an update moved them
--- to another bucket, nothing is missing yet. The rest is in `not_judged`. Where a look into the bucket after the deadline found files of the
--- session, but not all that an index or the service promised, and nobody ever saw those, nothing else has to be known. Variants: no_index,
--- no_slices, no_mp4, promised. Severity is low until the last deadline; an mp4, which is made at the end, is missed only then.
+-- Finds accepted sessions that are over and of which files arrived, but not all kinds: slices (ts, webm) without an index (m3u8, mpd), an
+-- index without slices, or no mp4 though the start asked for one; in modes that record users apart, for any one user, and slices of one
+-- track (audio, video) without an index of it. What was there and was removed later had arrived. Judged only where the bucket reports
+-- that kind of file at all, was watched since the session began, and it and the stream have passed the deadline; where files may wait in
+-- the service's backup, or an update moved them to another bucket, nothing is missing yet. The rest is in `not_judged`. Where a look into
+-- the bucket after the deadline found files of the session, but not all that an index or the service promised, and nobody ever saw those,
+-- nothing else has to be known. Variants: no_index, no_slices, no_mp4, promised. Severity is low until the last deadline; an mp4, which
+-- is made at the end, is missed only then.
 -- """
 -- false_positives = ["a lifecycle rule or converter that takes files away before the bucket reports them"]
 -- response = """

@@ -10,27 +10,28 @@
 -- nothing_recorded (a stop was answered 435, or the recorder left idle and nothing was ever recorded: no 42, 4 or 45 among notifications
 -- without a gap, or no file in a watched bucket), uid_collision (a participant bore the recorder's uid, or the recorder was gone right
 -- after it came, unasked, and calls did not find it), token (error 109 or 110, or the session was gone within a minute without having
--- begun), expired_ticket (433; 1001 and 1003; 432 with a ticket that is too old or another's), not_enabled (acquire 62, 400, 405), capacity (429,
--- acquire 406; acquire 501, 504 and start 502 where no retry was accepted within five minutes), fail_over (event 12, another uid, or
--- files named `bak<n>_`; severity high when there were more than three: the recording was given up), idle_flapping (sessions of one channel
--- that end idle and are started again within ten minutes), false_end (a query was answered 404 while the session was alive, and the
--- recorder went on), web_page (the page could not be recorded, hit a limit, or was reloaded again and again).
+-- begun), expired_ticket (433; 1001 and 1003 of any call with a ticket; 432 with a ticket that is too old or another's), not_enabled
+-- (acquire 62, 400, 405), capacity (429, acquire 406; acquire 501, 504 and start 502 where no retry was accepted within five minutes),
+-- fail_over (event 12, another uid, or files named `bak<n>_`; severity high when there were more than three: the recording was given up),
+-- idle_flapping (sessions of one channel that end idle within ten minutes and are started again within as many), false_end (a query was
+-- answered 404 while the session was alive, and the recorder went on), web_page (the page could not be recorded, hit a limit, or was
+-- reloaded again and again).
 -- """
 -- false_positives = [
 --   "a host who opens rooms in advance: sessions without anybody are idle by design",
 --   "the retry of a client that gives up soon after a 429",
 -- ]
 -- response = """
--- nothing_recorded, idle_flapping: compare channel name, channelType, streamTypes and subscribe lists with who publishes. uid_collision: give
--- recorders a range of uids of their own. token, expired_ticket: make token and ticket right before each start. capacity: stop what is not
--- needed, spread starts. fail_over, false_end: expect a new uid and `bak` files; never restart on the first 404. web_page: open the page yourself.
+-- Where nothing was recorded or nobody was there, compare channel name, channelType, streamTypes and subscribe lists with who publishes. Where
+-- uids collide, give recorders a range of uids of their own. For a token or ticket that is refused, make both right before each start, and
+-- keep the ticket with its session. Where capacity is short, stop what is not needed and spread starts. After a fail-over or a false end expect
+-- a new uid and `bak` files, and never restart on the first 404. Where a web page fails, open it yourself.
 -- """
 -- identity = ["app_id", "cname", "failure", "subject"]
 --
 -- [params]
 -- kicked_within  = { type = "duration", default = "60s", doc = "a recorder that leaves this soon, unasked, was pushed out" }
 -- gone_within    = { type = "duration", default = "60s", doc = "a session without a recorder that is gone this soon after its start had no right to join" }
--- ready_after    = { type = "duration", default = "5s", doc = "queries earlier than this after the start, or before the recorder came, may find nothing yet" }
 -- settled_after  = { type = "duration", default = "20m", doc = "notifications and files come this long after the end" }
 -- cycles_min     = { type = "int64", default = 2, doc = "so many sessions in a row that end idle are flapping" }
 -- reloads_min    = { type = "int64", default = 3, doc = "so many reloads of a page in one session are a storm" }
@@ -132,9 +133,11 @@ diagnosed AS (
                             OR diagnoses.missed_at IS NOT NULL
                     ELSE diagnoses.left_at <= diagnoses.started_at + $kicked_within
                         AND diagnoses.last_missed_at > diagnoses.left_at - $tolerance
-                        AND coalesce(diagnoses.stopped_at > diagnoses.left_at + $tolerance, true)
                 END,
                 false
+            )
+            AND NOT coalesce(
+                diagnoses.stopped_at <= coalesce(diagnoses.left_at, diagnoses.missed_at) + $tolerance, false
             ) AS is_uid_collision,
         diagnoses.token_at IS NOT NULL
             OR coalesce(
@@ -147,14 +150,13 @@ diagnosed AS (
                 AND diagnoses.fatal_errors = 0
                 AND diagnoses.writes IS NULL
                 AND coalesce(diagnoses.stopped_at > diagnoses.missed_at, true)
-                AND diagnoses.app_notified_from <= diagnoses.requested_at + $tolerance
+                AND diagnoses.app_started_from <= diagnoses.requested_at + $tolerance
                 AND stream_watermarks.webhooks_to >= diagnoses.missed_at + $settled_after,
                 false
             ) AS is_token,
         diagnoses.failovers > 0 OR diagnoses.uids > 1 OR diagnoses.backup_index IS NOT NULL AS is_failed_over,
         coalesce(
-            diagnoses.queried_404_at
-                >= coalesce(diagnoses.started_at + $tolerance, diagnoses.responded_at + $ready_after)
+            diagnoses.queried_404_at IS NOT NULL
             AND NOT coalesce(diagnoses.stopped_at <= diagnoses.queried_404_at + $tolerance, false)
             AND NOT coalesce(diagnoses.last_left_at <= diagnoses.queried_404_at + $tolerance, false)
             AND (
@@ -403,8 +405,9 @@ faults AS (
             CASE WHEN code IS NOT NULL THEN concat(' code ', code) END,
             CASE WHEN reason_text IS NOT NULL THEN concat(' (', reason_text, ')') END,
             CASE
+                WHEN failure = 'expired_ticket' AND is_foreign AND operation <> 'start' THEN ', with the ticket of another session'
                 WHEN failure = 'expired_ticket' AND is_foreign THEN ', with the ticket of another channel or uid'
-                WHEN failure = 'expired_ticket' AND acquired_at IS NOT NULL THEN concat(
+                WHEN failure = 'expired_ticket' AND code IN (432, 433) AND acquired_at IS NOT NULL THEN concat(
                     ', with a ticket ',
                     (arrow_cast(first_at, 'Int64') - arrow_cast(acquired_at, 'Int64')) / 1000000, ' s old'
                 )

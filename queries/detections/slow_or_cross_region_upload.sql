@@ -6,11 +6,12 @@
 -- status      = "stable"
 -- patterns    = ["P28", "P29"]
 -- description = """
--- Finds sessions whose upload was slow. Variants: timeout (a stop answered 50, or the service said that the upload timed out: 1,
--- module 2, error 50), late (webhook 31 or 32, or the last slice in the bucket asked for, came more than 20 minutes after the recording
--- ended; slices that the service's backup brought home later do not count), behind (uploading progress (33) lay far below the
--- share of the recording that was over, more than once). Where the bucket lies in another part of the world than the recorder, that
--- is said: geography alone is no finding, it explains one.
+-- Finds sessions whose upload was slow. Variants: timeout (a stop answered 50, or the service said that the upload timed out: 1, module
+-- 2, error 50), late (webhook 31 or 32, or the last file in the bucket asked for, came more than 20 minutes after the recording ended; of
+-- files the slices, screenshots and mp4s count, each by its first write, but not the mp4s of individual recordings, which are made later,
+-- nor anything that the service's backup brought home), behind (uploading progress (33) lay far below the share of the recording that was
+-- over, more than once). Where the bucket lies in another part of the world than the recorder, that is said: geography alone is no
+-- finding, it explains one.
 -- """
 -- false_positives = ["postponed transcoding, whose files come hours later by design", "an outage of the store"]
 -- response = """
@@ -47,26 +48,40 @@ WITH timeouts AS (
 ),
 
 lives AS (
+    -- Where no notification tells of a session, the stop alone says when it ended.
     SELECT
-        session_lifecycles.sid,
-        session_lifecycles.app_id,
-        session_lifecycles.cname,
-        session_lifecycles.uid,
+        coalesce(session_lifecycles.sid, stops.sid) AS sid,
+        coalesce(session_lifecycles.app_id, stops.app_id) AS app_id,
+        coalesce(session_lifecycles.cname, stops.cname) AS cname,
+        coalesce(session_lifecycles.uid, stops.uid) AS uid,
         coalesce(session_lifecycles.started_at, session_lifecycles.first_at) AS started_at,
         least(session_lifecycles.last_left_at, stops.at) AS ended_at,
-        coalesce(session_lifecycles.uploaded_at, session_lifecycles.backuped_at) AS announced_at,
-        session_lifecycles.first_at,
-        session_lifecycles.backuped_at IS NOT NULL OR coalesce(stops.is_backuped, false) AS is_backuped
+        coalesce(session_lifecycles.uploaded_at, session_lifecycles.backuped_at) AS announced_at
     FROM session_lifecycles
-    LEFT JOIN (
-        SELECT
-            sid,
-            min(responded_at) AS at,
-            bool_or(uploading_status IN ('backuped', 'stranded')) AS is_backuped
+    FULL JOIN (
+        SELECT sid, min(app_id) AS app_id, min(cname) AS cname, min(uid) AS uid, min(responded_at) AS at
         FROM api_calls
-        WHERE operation = 'stop' AND (outcome = 'ok' OR code = 50)
+        WHERE operation = 'stop' AND (outcome = 'ok' OR code = 50) AND sid IS NOT NULL
         GROUP BY sid
     ) AS stops ON stops.sid = session_lifecycles.sid
+),
+
+arrived AS (
+    -- Where the start sent them.
+    SELECT
+        arrivals.sid,
+        greatest(
+            arrivals.last_slice_at,
+            arrivals.last_jpg_at,
+            -- Those of individual recordings come of postponed transcoding.
+            CASE WHEN accepted_starts.mode <> 'individual' THEN arrivals.last_mp4_at END
+        ) AS last_at,
+        arrivals.event_id
+    FROM session_arrivals AS arrivals
+    INNER JOIN accepted_starts
+        ON accepted_starts.sid = arrivals.sid
+        AND accepted_starts.vendor_name = arrivals.vendor_name
+        AND accepted_starts.bucket = arrivals.bucket
 ),
 
 behind AS (
@@ -94,7 +109,7 @@ behind AS (
 
 slow AS (
     SELECT
-        known.sid,
+        lives.sid,
         lives.app_id,
         lives.cname,
         lives.uid,
@@ -116,36 +131,26 @@ slow AS (
         accepted_starts.bucket,
         accepted_starts.storage,
         CASE
-            WHEN lives.is_backuped THEN lives.announced_at
-            ELSE greatest(lives.announced_at, slices.last_at)
+            WHEN session_backups.sid IS NOT NULL THEN lives.announced_at
+            ELSE greatest(lives.announced_at, arrived.last_at)
         END AS done_at,
         CASE
-            WHEN NOT lives.is_backuped AND slices.last_at > coalesce(lives.announced_at, lives.first_at)
-                THEN slices.event_id
+            WHEN session_backups.sid IS NULL AND coalesce(arrived.last_at > lives.announced_at, lives.announced_at IS NULL)
+                THEN arrived.event_id
             ELSE announced.event_id
         END AS done_id
-    FROM (
-        SELECT sid FROM lives
-        UNION
-        SELECT sid FROM timeouts
-    ) AS known
-    LEFT JOIN lives ON lives.sid = known.sid
-    LEFT JOIN timeouts ON timeouts.sid = known.sid
-    LEFT JOIN behind ON behind.sid = known.sid
-    LEFT JOIN accepted_starts ON accepted_starts.sid = known.sid
-    LEFT JOIN (
-        SELECT sid, vendor_name, bucket, last_slice_at AS last_at, event_id
-        FROM session_arrivals
-    ) AS slices
-        ON slices.sid = accepted_starts.sid
-        AND slices.vendor_name = accepted_starts.vendor_name
-        AND slices.bucket = accepted_starts.bucket
+    FROM lives
+    LEFT JOIN timeouts ON timeouts.sid = lives.sid
+    LEFT JOIN behind ON behind.sid = lives.sid
+    LEFT JOIN accepted_starts ON accepted_starts.sid = lives.sid
+    LEFT JOIN session_backups ON session_backups.sid = lives.sid
+    LEFT JOIN arrived ON arrived.sid = lives.sid
     LEFT JOIN (
         SELECT sid, min(event_id) AS event_id
         FROM session_notices
         WHERE event_type IN (31, 32)
         GROUP BY sid
-    ) AS announced ON announced.sid = known.sid
+    ) AS announced ON announced.sid = lives.sid
 ),
 
 faults AS (

@@ -6,12 +6,14 @@
 -- status      = "stable"
 -- patterns    = ["P20"]
 -- description = """
--- Compares the vendor that the customer's row about a session names last with the vendors that hold files of the session now, as
--- looks into the buckets and notifications say; where neither saw a file, as the service's own upload status says. Only the last version of a row counts, so a correction clears the finding, and so do files that a copy job brought to the vendor
--- named. Variants: record_wrong (the files are where the accepted start sent them), moved_by_update (an update gave the live
--- session other storage), files_elsewhere (start and record agree, the files are at a third place: the service does not do that by
--- itself, look for a second start, a copy job or a shared prefix), start_unknown (the accepted start is not in the log).
--- The root cause is what explains the belief: race (a start with that vendor competed), fallback (one failed before), environment_switching
+-- Compares the vendor that the customer's row about a session names last with the vendors that hold files of the session now, as looks
+-- into the buckets and notifications say; where they show no file, as the service's own upload status says; where that says nothing, with
+-- the vendors that had held files which are removed by now: unless the bucket named was watched when they came, they may have been moved
+-- there, which `not_judged` says. Only the last version of a row counts, so a correction clears the finding, and so do files that a copy
+-- job brought to the vendor named. Variants: record_wrong (the files are where the accepted start sent them), moved_by_update (an update
+-- gave the live session other storage), files_elsewhere (start and record agree, the files are at a third place: the service does not do
+-- that by itself, look for a second start, a copy job or a shared prefix), start_unknown (the accepted start is not in the log). The root
+-- cause is what explains the belief: race (a start with that vendor competed), fallback (one failed before), environment_switching
 -- (another environment or region of the app records this channel there), else state_mismatch.
 -- """
 -- false_positives = [
@@ -60,7 +62,15 @@ WITH mismatches AS (
     FROM session_beliefs
     INNER JOIN session_whereabouts AS whereabouts ON whereabouts.sid = session_beliefs.sid
     LEFT JOIN accepted_starts ON accepted_starts.sid = session_beliefs.sid
+    LEFT JOIN monitored_buckets AS named
+        ON named.vendor_name = session_beliefs.vendor_name
+        AND named.bucket = session_beliefs.bucket
     WHERE session_beliefs.vendor_name IS NOT NULL
+        -- What was removed may have been moved to where the record says, unless that bucket would have told.
+        AND (
+            whereabouts.witness <> 'removed'
+            OR (named.first_at <= whereabouts.event_at AND named.last_at >= whereabouts.event_at)
+        )
         AND NOT array_contains(whereabouts.vendors, session_beliefs.vendor_name)
         -- One bucket, called by its protocol here and by its vendor there: the start calls it as the record does, or was
         -- sent to Amazon's endpoint as S3-compatible storage. Else two stores have a bucket of that name.
@@ -228,9 +238,12 @@ SELECT
     concat(
         'The customer''s record says since ', to_char(record_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC that channel ', cname,
         ' (sid ', sid, ') is in ', coalesce(record_vendor_title, record_vendor_name),
-        CASE WHEN record_bucket IS NOT NULL THEN concat(' bucket ', record_bucket) END, '; its files (', files,
-        ') are ',
-        CASE WHEN witness = 'upload_status' THEN 'by the service''s own upload status ' END,
+        CASE WHEN record_bucket IS NOT NULL THEN concat(' bucket ', record_bucket) END, '; its files ',
+        CASE witness
+            WHEN 'removed' THEN 'were, until they were removed, '
+            WHEN 'upload_status' THEN concat('(', files, ') are by the service''s own upload status ')
+            ELSE concat('(', files, ') are ')
+        END,
         'in ', coalesce(file_vendor_title, file_vendor_name), ' bucket ', file_bucket,
         CASE variant
             WHEN 'record_wrong' THEN concat(

@@ -19,8 +19,9 @@
 --   "a receiver that is not subscribed to all types: its sequences have gaps always, and no session of its app is complete",
 -- ]
 -- response = """
--- bad_signature: find who knows the address of the receiver, or add the secret. gap: let the receiver answer 200 within 10 seconds and
--- work afterwards; query the sessions concerned. repeated, disordered: make the receiver's work idempotent by noticeId and order it by sequence.
+-- Where notifications are missing (gap), let the receiver answer 200 within 10 seconds and work afterwards, and query the sessions concerned.
+-- Where a signature is bad, find who knows the address of the receiver, or add the secret. Where they repeat or come out of order, make
+-- the receiver's work idempotent by noticeId and order it by sequence.
 -- """
 -- identity = ["cname", "sid", "fault"]
 --

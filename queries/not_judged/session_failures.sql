@@ -6,12 +6,12 @@ SELECT
     CASE
         WHEN diagnoses.left_idle
             THEN 'the recorder left because nobody was there and nothing tells of anything recorded, but notifications of the session are missing and its bucket was not watched until the deadline'
-        WHEN diagnoses.app_notified_from IS NULL
-            THEN 'the session was gone within a minute of its start, but no notification of this app has ever come: whether its recorder came is not known'
-        WHEN diagnoses.app_notified_from > diagnoses.requested_at + $tolerance
+        WHEN diagnoses.app_started_from IS NULL
+            THEN 'the session was gone within a minute of its start, but no notification of this app has ever told that a recorder came (40): whether its own did is not known'
+        WHEN diagnoses.app_started_from > diagnoses.requested_at + $tolerance
             THEN concat(
-                'the session was gone within a minute of its start, but notifications of this app are logged only since ',
-                to_char(diagnoses.app_notified_from, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC'
+                'the session was gone within a minute of its start, but notifications that a recorder of this app came (40) are logged only since ',
+                to_char(diagnoses.app_started_from, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC'
             )
         ELSE concat(
             'the session was gone within a minute of its start; webhooks have come only up to ',
@@ -48,7 +48,7 @@ WHERE diagnoses.writes IS NULL
             AND diagnoses.fatal_errors = 0
             AND coalesce(diagnoses.stopped_at > diagnoses.missed_at, true)
             AND NOT coalesce(
-                diagnoses.app_notified_from <= diagnoses.requested_at + $tolerance
+                diagnoses.app_started_from <= diagnoses.requested_at + $tolerance
                 AND stream_watermarks.webhooks_to >= diagnoses.missed_at + $settled_after,
                 false
             )

@@ -1,4 +1,4 @@
--- Sessions whose record contradicts the accepted start, where no bucket shows the files.
+-- Sessions whose record contradicts the accepted start, where no bucket shows the files, or they were removed and may have been moved before.
 SELECT
     coalesce(accepted_starts.app_id, session_beliefs.app_id) AS app_id,
     coalesce(accepted_starts.cname, session_beliefs.cname) AS cname,
@@ -7,6 +7,15 @@ SELECT
         'the record names ', session_beliefs.vendor_name, ', the accepted start asked for ',
         accepted_starts.vendor_name, ':', accepted_starts.bucket, '; ',
         CASE
+            WHEN removed.sid IS NOT NULL THEN concat(
+                'the files were in ', removed.vendor_name, ':', removed.bucket, ' and are removed, and ',
+                CASE
+                    WHEN session_beliefs.bucket IS NULL THEN 'the record names no bucket to look for them'
+                    WHEN named.bucket IS NULL THEN concat('bucket ', session_beliefs.bucket, ' has never sent an event')
+                    ELSE concat('bucket ', session_beliefs.bucket, ' was not watched then')
+                END,
+                ', so whether they were moved there is not known'
+            )
             WHEN looks.empty_at IS NOT NULL THEN concat(
                 'a look into it at ', to_char(looks.empty_at, '%Y-%m-%d %H:%M:%S%.3f'), ' UTC found no file'
             )
@@ -19,7 +28,19 @@ SELECT
     ) AS why
 FROM session_beliefs
 INNER JOIN accepted_starts ON accepted_starts.sid = session_beliefs.sid
-LEFT ANTI JOIN session_whereabouts ON session_whereabouts.sid = session_beliefs.sid
+LEFT ANTI JOIN (
+    SELECT sid
+    FROM session_whereabouts
+    WHERE witness <> 'removed'
+) AS there ON there.sid = session_beliefs.sid
+LEFT JOIN (
+    SELECT sid, vendor_name, bucket, vendors, event_at
+    FROM session_whereabouts
+    WHERE witness = 'removed'
+) AS removed ON removed.sid = session_beliefs.sid
+LEFT JOIN monitored_buckets AS named
+    ON named.vendor_name = session_beliefs.vendor_name
+    AND named.bucket = session_beliefs.bucket
 LEFT JOIN monitored_buckets
     ON monitored_buckets.vendor_name = accepted_starts.vendor_name
     AND monitored_buckets.bucket = accepted_starts.bucket
@@ -28,4 +49,9 @@ LEFT JOIN bucket_looks AS looks
     AND looks.vendor_name = accepted_starts.vendor_name
     AND looks.bucket = accepted_starts.bucket
 WHERE session_beliefs.vendor_name <> accepted_starts.vendor_name
+    AND NOT coalesce(
+        array_contains(removed.vendors, session_beliefs.vendor_name)
+        OR (named.first_at <= removed.event_at AND named.last_at >= removed.event_at),
+        false
+    )
 ORDER BY app_id, cname, sid

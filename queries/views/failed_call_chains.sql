@@ -23,7 +23,7 @@
 -- vendor_name = { type = "string", doc = "slug of the vendor asked for" }
 -- bucket      = { type = "string", doc = "bucket asked for" }
 -- acquired_at = { type = "timestamp", doc = "when the ticket was asked for" }
--- is_foreign  = { type = "bool", doc = "the ticket was acquired for another channel or uid" }
+-- is_foreign  = { type = "bool", doc = "the ticket was acquired for another channel or uid, or is not that of the session" }
 -- event_ids   = { type = "strings", doc = "their event ids" }
 -- ---
 WITH numbered AS (

@@ -3,10 +3,11 @@
 -- title       = "Calls that failed for a reason of their own"
 -- kept        = true
 -- description = """
--- One row per acquire or start that was refused because of its token (109, 110), its ticket (433 expired; 1001 unreadable, 1003 foreign;
--- 432 where the ticket was acquired for another channel or uid, or more than five minutes before), the account (acquire 62, 400
--- invalid_appid, 405) or capacity (acquire 406, 501, 504, start 502), and per call of any kind that was answered 429. Codes mean
--- something only together with operation and HTTP status: a gateway's 504 without a code is not here.
+-- One row per acquire or start that was refused because of its token (109, 110), its ticket (433 expired; 432 where the ticket was
+-- acquired for another channel or uid, or more than five minutes before), the account (acquire 62, 400 invalid_appid, 405) or capacity
+-- (acquire 406, 501, 504, start 502), and per call of any kind that was answered 429 or came with another's ticket (1001 unreadable, 1003
+-- foreign; 432 where its session was started with another one). Codes mean something only together with operation and HTTP status: a
+-- gateway's 504 without a code is not here.
 -- """
 --
 -- [columns]
@@ -24,7 +25,7 @@
 -- vendor_name  = { type = "string", doc = "slug of the vendor asked for" }
 -- bucket       = { type = "string", doc = "bucket asked for" }
 -- acquired_at  = { type = "timestamp", doc = "when the ticket was asked for" }
--- is_foreign   = { type = "bool", doc = "the ticket was acquired for another channel or uid" }
+-- is_foreign   = { type = "bool", doc = "the ticket was acquired for another channel or uid, or is not that of the session" }
 -- is_transient = { type = "bool", doc = "the service itself was short of workers; a retry may do" }
 -- ---
 SELECT
@@ -48,7 +49,8 @@ FROM (
     SELECT
         CASE
             WHEN calls.code IN (109, 110) THEN 'token'
-            WHEN calls.operation = 'start' AND calls.code IN (433, 1001, 1003) THEN 'expired_ticket'
+            WHEN calls.operation = 'start' AND calls.code = 433 THEN 'expired_ticket'
+            WHEN calls.operation <> 'acquire' AND calls.code IN (1001, 1003) THEN 'expired_ticket'
             WHEN calls.operation = 'start'
                 AND calls.code = 432
                 AND (
@@ -57,6 +59,7 @@ FROM (
                     OR calls.at > tickets.acquired_at + INTERVAL '5 minutes'
                 )
                 THEN 'expired_ticket'
+            WHEN calls.code = 432 AND calls.resource_id <> started.resource_id THEN 'expired_ticket'
             WHEN (calls.operation = 'acquire' AND calls.code IN (62, 400, 405))
                 OR lower(calls.reason_text) LIKE '%appid is invalid%'
                 THEN 'not_enabled'
@@ -79,7 +82,9 @@ FROM (
         calls.vendor_name,
         calls.bucket,
         tickets.acquired_at,
-        coalesce(tickets.cname <> calls.cname OR tickets.uid <> calls.uid, false) AS is_foreign,
+        coalesce(
+            tickets.cname <> calls.cname OR tickets.uid <> calls.uid OR calls.resource_id <> started.resource_id, false
+        ) AS is_foreign,
         calls.http_status <> 429 AND calls.code IN (501, 502, 504) AS is_transient
     FROM (
         SELECT

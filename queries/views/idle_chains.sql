@@ -3,8 +3,8 @@
 -- title       = "Sessions that ended idle and were started again at once"
 -- kept        = true
 -- description = """
--- One row per session that its recorder left because nobody was there (41, bit 4), with the run that it belongs to: sessions of one channel,
--- each started within ten minutes after the one before it had ended idle. Most runs have one session.
+-- One row per session that its recorder left within ten minutes because nobody was there (41, bit 4), with the run that it belongs to:
+-- sessions of one channel, each started within ten minutes after the one before it had ended so. Most runs have one session.
 -- """
 --
 -- [columns]
@@ -28,7 +28,10 @@ WITH idle AS (
         session_lifecycles.left_at
     FROM session_lifecycles
     INNER JOIN started_sessions ON started_sessions.sid = session_lifecycles.sid
-    WHERE session_lifecycles.left_idle AND started_sessions.cname IS NOT NULL
+    WHERE session_lifecycles.left_idle
+        -- A meeting may well end idle.
+        AND session_lifecycles.left_at <= started_sessions.requested_at + INTERVAL '10 minutes'
+        AND started_sessions.cname IS NOT NULL
 )
 
 SELECT

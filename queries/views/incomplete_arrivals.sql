@@ -4,9 +4,9 @@
 -- kept        = true
 -- description = """
 -- One row per accepted session that has slices without an index, an index without slices, or no mp4 though its start asked for one. In
--- modes that record each user apart, index and slices must belong to one user. An object that was there and was removed later is
--- not missing. Beside it, what is needed to judge: whether the bucket ever reports that kind of file of such sessions, and from when to
--- when it was watched.
+-- modes that record each user apart, index and slices must belong to one user; and to one track (audio, video), unless the session has an
+-- index of more than one. An object that was there and was removed later is not missing. Beside it, what is needed to judge: whether the
+-- bucket ever reports that kind of file of such sessions, and from when to when it was watched.
 -- """
 --
 -- [columns]
@@ -20,7 +20,7 @@
 -- vendor_name    = { type = "string", doc = "slug of the vendor it asked for" }
 -- bucket         = { type = "string", doc = "bucket it asked for" }
 -- file_event_id  = { type = "string", doc = "event id of a write" }
--- lacks_index    = { type = "bool", doc = "slices of the session, or of one user, have no index" }
+-- lacks_index    = { type = "bool", doc = "slices of the session, of one user, or of one track of a user, have no index" }
 -- lacks_slices   = { type = "bool", doc = "an index of the session, or of one user, has no slices" }
 -- lacks_mp4      = { type = "bool", doc = "asked for and absent" }
 -- first_at       = { type = "timestamp", doc = "first write" }
@@ -44,8 +44,16 @@ WITH arrived AS (
         sum(indexes) AS indexes,
         sum(slices) AS slices,
         sum(mp4s) AS mp4s,
-        bool_or(slices > 0 AND indexes = 0 AND recorded_uid <> '') OR (sum(slices) > 0 AND sum(indexes) = 0)
-            AS lacks_index,
+        bool_or(slices > 0 AND indexes = 0 AND recorded_uid <> '')
+            OR (sum(slices) > 0 AND sum(indexes) = 0)
+            -- An index of both tracks is named as nobody documents.
+            OR (
+                bool_or(
+                    recorded_uid <> ''
+                    AND ((audio_slices > 0 AND audio_indexes = 0) OR (video_slices > 0 AND video_indexes = 0))
+                )
+                AND sum(other_indexes) = 0
+            ) AS lacks_index,
         bool_or(indexes > 0 AND slices = 0 AND recorded_uid <> '') OR (sum(indexes) > 0 AND sum(slices) = 0)
             AS lacks_slices,
         min(first_at) AS first_at,
@@ -57,6 +65,11 @@ WITH arrived AS (
             sum(indexes) AS indexes,
             sum(slices) AS slices,
             sum(mp4s) AS mp4s,
+            sum(audio_indexes) AS audio_indexes,
+            sum(audio_slices) AS audio_slices,
+            sum(video_indexes) AS video_indexes,
+            sum(video_slices) AS video_slices,
+            sum(other_indexes) AS other_indexes,
             min(first_at) AS first_at,
             max(last_at) AS last_at,
             min(event_id) AS event_id

@@ -51,33 +51,39 @@
 -- backup_index     = { type = "int64", doc = "highest n of a `bak<n>_` file" }
 -- first_file_at    = { type = "timestamp", doc = "first file" }
 -- file_id          = { type = "string", doc = "event id of a write" }
--- queried_404_at   = { type = "timestamp", doc = "first query answered 404" }
+-- queried_404_at   = { type = "timestamp", doc = "first query answered 404 that should have found it" }
 -- queried_404_id   = { type = "string", doc = "event id of it" }
 -- missed_at        = { type = "timestamp", doc = "first query or stop answered 404, or stop answered 49" }
 -- last_missed_at   = { type = "timestamp", doc = "the last of those" }
 -- last_missed_id   = { type = "string", doc = "event id of it" }
 -- nothing_at       = { type = "timestamp", doc = "first stop answered 435" }
 -- nothing_id       = { type = "string", doc = "event id of it" }
--- app_notified_from = { type = "timestamp", doc = "first notification of any session of its app" }
+-- app_started_from = { type = "timestamp", doc = "first notification of any session of its app, web pages apart, that a recorder started (40)" }
 -- stopped_at       = { type = "timestamp", doc = "when the first stop was sent that was answered with success" }
 -- ---
 WITH own_streams AS (
-    -- A participant with the recorder's uid, seen by any session of the channel while that recorder was there.
+    -- A participant with the recorder's uid, seen by any session of the channel while that recorder may have been there.
     SELECT
-        started_sessions.sid,
+        started.sid,
         min(streams.at) AS at,
         min(streams.event_id) AS event_id
-    FROM started_sessions
+    FROM started_sessions AS started
     INNER JOIN (
-        SELECT cname, stream_uid, at, event_id
+        SELECT sid, app_id, cname, stream_uid, at, event_id
         FROM session_notices
         WHERE event_type IN (42, 43, 44) AND stream_uid <> '0'
     ) AS streams
-        ON streams.cname = started_sessions.cname
-        AND streams.stream_uid = started_sessions.uid
-        AND streams.at >= started_sessions.requested_at - INTERVAL '1 hour'
-        AND streams.at <= started_sessions.requested_at + INTERVAL '1 hour'
-    GROUP BY started_sessions.sid
+        ON streams.cname = started.cname
+        AND streams.stream_uid = started.uid
+        AND streams.at >= started.requested_at - INTERVAL '1 hour'
+    LEFT JOIN started_sessions AS hearing ON hearing.sid = streams.sid
+    LEFT JOIN session_lifecycles ON session_lifecycles.sid = started.sid
+    -- The same channel name in another app is another channel.
+    WHERE coalesce(hearing.app_id, streams.app_id, started.app_id) = started.app_id
+        AND streams.at <= greatest(
+            started.requested_at + INTERVAL '1 hour', session_lifecycles.last_left_at + INTERVAL '2 seconds'
+        )
+    GROUP BY started.sid
 ),
 
 suspects AS (
@@ -156,9 +162,10 @@ arrived AS (
 ),
 
 apps AS (
-    SELECT started_sessions.app_id, min(session_lifecycles.first_at) AS notified_from
+    SELECT started_sessions.app_id, min(session_lifecycles.started_at) AS started_from
     FROM started_sessions
     INNER JOIN session_lifecycles ON session_lifecycles.sid = started_sessions.sid
+    WHERE started_sessions.mode <> 'web'
     GROUP BY started_sessions.app_id
 ),
 
@@ -226,7 +233,7 @@ SELECT
     lookups.last_missed_id,
     lookups.nothing_at,
     lookups.nothing_id,
-    apps.notified_from AS app_notified_from,
+    apps.started_from AS app_started_from,
     stops.requested_at AS stopped_at
 FROM started_sessions AS started
 FULL JOIN session_lifecycles ON session_lifecycles.sid = started.sid

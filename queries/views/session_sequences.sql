@@ -3,10 +3,10 @@
 -- title       = "Sequence numbers of the notifications of sessions"
 -- kept        = true
 -- description = """
--- One row per session with numbered notifications: which numbers came, and how many are missing. The service numbers the notifications
--- of a session from 0; a number that never came is a notification that was lost, or one of a type that the receiver is not subscribed
--- to: then hardly any session of the app is complete. Numbers before the first that came are missing only where the webhooks
--- were logged when the session began.
+-- One row per session with numbered notifications: which numbers came, and how many are missing. The service numbers the notifications of
+-- a session from 0; a number that never came is a notification that was lost, or one of a type that the receiver is not subscribed to:
+-- then hardly any session of the app is complete, but for web pages, which have no streams to tell of. Numbers before the first that came
+-- are missing only where the webhooks were logged when the session began.
 -- """
 --
 -- [columns]
@@ -26,7 +26,7 @@
 -- last_at        = { type = "timestamp", doc = "latest notification" }
 -- first_id       = { type = "string", doc = "event id of the one with the least number" }
 -- last_id        = { type = "string", doc = "event id of the one with the greatest number" }
--- is_unfiltered  = { type = "bool", doc = "some session of its app is complete, or too few are known to tell" }
+-- is_unfiltered  = { type = "bool", doc = "some session of its app is complete, and for a channel one that is no web page; or too few are known to tell" }
 -- webhooks_to    = { type = "timestamp", doc = "watermark of webhooks" }
 -- ---
 WITH sequences AS (
@@ -52,7 +52,8 @@ apps AS (
     SELECT
         started.app_id,
         count(*) AS sessions,
-        count(CASE WHEN session_lifecycles.is_complete THEN 1 END) AS complete
+        count(CASE WHEN session_lifecycles.is_complete THEN 1 END) AS complete,
+        count(CASE WHEN session_lifecycles.is_complete AND started.mode <> 'web' THEN 1 END) AS complete_channels
     FROM session_lifecycles
     INNER JOIN started_sessions AS started ON started.sid = session_lifecycles.sid
     GROUP BY started.app_id
@@ -80,7 +81,10 @@ SELECT
     sequences.last_at,
     sequences.first_id,
     sequences.last_id,
-    coalesce(apps.complete > 0 OR apps.sessions < 5, true) AS is_unfiltered,
+    coalesce(
+        CASE WHEN accepted_starts.mode = 'web' THEN apps.complete ELSE apps.complete_channels END > 0 OR apps.sessions < 5,
+        true
+    ) AS is_unfiltered,
     stream_watermarks.webhooks_to
 FROM sequences
 CROSS JOIN stream_watermarks

@@ -3,8 +3,8 @@
 -- title       = "Where the files of each session are, by the best witness"
 -- kept        = true
 -- description = """
--- `session_landings`, and for sessions of which nobody saw a file the place that the service's own upload status names. A look into
--- that bucket that found nothing there speaks against it.
+-- `session_landings`; for sessions without files now the place that the service's own upload status names, unless a look into that
+-- bucket found nothing there; and for the others of them where files had arrived that were removed since.
 -- """
 --
 -- [columns]
@@ -15,8 +15,8 @@
 -- event_id    = { type = "string", doc = "event id of what says so" }
 -- event_at    = { type = "timestamp", doc = "first write there; by the upload status: since when" }
 -- vendors     = { type = "strings", doc = "slugs of all vendors that hold files of it" }
--- files       = { type = "int64", doc = "files in all of them" }
--- witness     = { type = "string", doc = "files: they were seen; upload_status: only the service says so" }
+-- files       = { type = "int64", doc = "files in all of them; of removed ones their writes" }
+-- witness     = { type = "string", doc = "files: they were seen; upload_status: only the service says so; removed: they had been seen" }
 -- ---
 WITH told AS (
     SELECT
@@ -55,3 +55,20 @@ SELECT
     'upload_status' AS witness
 FROM told
 GROUP BY sid
+UNION ALL
+SELECT
+    removed.sid,
+    min(removed.cname) AS cname,
+    first_value(removed.vendor_name ORDER BY removed.writes DESC, removed.vendor_name, removed.bucket) AS vendor_name,
+    first_value(removed.bucket ORDER BY removed.writes DESC, removed.vendor_name, removed.bucket) AS bucket,
+    first_value(removed.event_id ORDER BY removed.writes DESC, removed.vendor_name, removed.bucket) AS event_id,
+    first_value(removed.first_at ORDER BY removed.writes DESC, removed.vendor_name, removed.bucket) AS event_at,
+    array_agg(
+        arrow_cast(removed.vendor_name, 'Utf8') ORDER BY removed.writes DESC, removed.vendor_name, removed.bucket
+    ) AS vendors,
+    sum(removed.writes) AS files,
+    'removed' AS witness
+FROM session_arrivals AS removed
+LEFT ANTI JOIN session_landings ON session_landings.sid = removed.sid
+LEFT ANTI JOIN told ON told.sid = removed.sid
+GROUP BY removed.sid

@@ -19,12 +19,15 @@
 -- backup_of        = { type = "string", doc = "of an index file whose name ends as those from the backup do: the channel that is before it, or an empty text where nothing else can be" }
 -- region_code      = { type = "string", doc = "the vendor's region code, where the events tell one: the least" }
 -- last_region_code = { type = "string", doc = "the greatest; equal to the least unless they disagree" }
+-- audio_files      = { type = "int64", doc = "those of them that are named as of a user's audio track" }
+-- video_files      = { type = "int64", doc = "likewise of the video track" }
 -- regionless       = { type = "int64", doc = "files whose events do not tell one" }
 -- files            = { type = "int64", doc = "files; one whose events disagree about the region counts more than once" }
 -- writes           = { type = "int64", doc = "writes, redeliveries included" }
 -- failover         = { type = "int64", doc = "highest n of a `bak<n>_` name; null without one" }
 -- first_at         = { type = "timestamp", doc = "first write; when it arrived, where the producer's clock is broken" }
 -- last_at          = { type = "timestamp", doc = "last write, likewise" }
+-- last_new_at      = { type = "timestamp", doc = "first write of the file that came last: what is written anew later is a copy" }
 -- first_written_at = { type = "timestamp", doc = "first write by the producer's clock" }
 -- last_written_at  = { type = "timestamp", doc = "last write by the producer's clock" }
 -- event_id         = { type = "string", doc = "event id of one of the writes: the least" }
@@ -42,12 +45,15 @@ SELECT
     backup_of,
     min(region_code) AS region_code,
     max(region_code) AS last_region_code,
+    count(CASE WHEN rest LIKE 'audio%' THEN 1 END) AS audio_files,
+    count(CASE WHEN rest LIKE 'video%' THEN 1 END) AS video_files,
     count(CASE WHEN region_code IS NULL THEN 1 END) AS regionless,
     count(*) AS files,
     sum(writes) AS writes,
     max(failover_index) AS failover,
     min(first_at) AS first_at,
     max(last_at) AS last_at,
+    max(first_at) AS last_new_at,
     min(first_written_at) AS first_written_at,
     max(last_written_at) AS last_written_at,
     min(event_id) AS event_id,
@@ -56,6 +62,8 @@ SELECT
 FROM (
     SELECT
         *,
+        -- Of what is recorded of a single user the name goes on with its track, in individual mode.
+        CASE WHEN recorded_uid IS NOT NULL THEN split_part("key", '__uid_e_', -1) END AS rest,
         CASE
             -- The decoder leaves the channel open exactly where two numbers end the name.
             WHEN file_type = 'm3u8' AND recorded_uid IS NULL AND cname IS NULL THEN regexp_replace(

@@ -4,14 +4,15 @@
 -- kept        = true
 -- description = """
 -- One row per session id found in the names of recorded files that no accepted start answered with. A name counts only where it has the
--- whole form of an index or a slice: other tools, too, begin names with 32 hexadecimal digits. Beside it what else knows the id, whose
--- it may be (the one app that starts that channel, else the one that stores under that path or in that bucket), and since when and how far
+-- whole form of an index, a slice, or a screenshot or mp4 of a single user: other tools, too, begin names with 32 hexadecimal digits. A
+-- mixed mp4, whose form says little, counts where some start names its channel or its path. Beside it what else knows the id, whose it
+-- may be (the one app that starts that channel, else the one that stores under that path or in that bucket), and since when and how far
 -- the witnesses, API calls and webhooks, are logged.
 -- """
 --
 -- [columns]
 -- sid           = { type = "string", doc = "recording session id" }
--- cname         = { type = "string", doc = "channel name, from the keys" }
+-- cname         = { type = "string", doc = "channel name, from the keys; as sent, where only one that was started can be written so" }
 -- app_id        = { type = "string", doc = "App ID, where only one can be meant" }
 -- vendor_name   = { type = "string", doc = "slug of the vendor where the first files came" }
 -- bucket        = { type = "string", doc = "bucket where they came" }
@@ -40,21 +41,35 @@ WITH unknown AS (
         sum(arrived.writes) AS writes,
         min(arrived.first_at) AS first_at,
         max(arrived.last_at) AS last_at,
-        min(arrived.event_id) AS event_id
+        min(arrived.event_id) AS event_id,
+        bool_or(arrived.indexes + arrived.slices + arrived.user_files > 0) AS is_recorded
     FROM session_arrivals AS arrived
     LEFT ANTI JOIN started_sessions AS started ON started.sid = arrived.sid
-    WHERE arrived.cname IS NOT NULL AND arrived.indexes + arrived.slices > 0
+    WHERE arrived.cname IS NOT NULL AND arrived.indexes + arrived.slices + arrived.mp4s + arrived.user_files > 0
     GROUP BY arrived.sid
+),
+
+asked AS (
+    -- Keys may hold the channel as it was sent, or with its special characters rewritten.
+    SELECT cname AS written, cname, app_id, outcome, requested_at, vendor_name, bucket
+    FROM starts
+    WHERE cname IS NOT NULL
+    UNION ALL
+    SELECT
+        regexp_replace(cname, '[^0-9A-Za-z-]', '-', 'g') AS written, cname, app_id, outcome, requested_at, vendor_name, bucket
+    FROM starts
+    WHERE cname IS NOT NULL
 ),
 
 channels AS (
     SELECT
-        cname,
+        written,
+        min(cname) AS cname,
+        max(cname) AS other_cname,
         min(app_id) AS app_id,
         max(app_id) AS other_app_id
-    FROM api_calls
-    WHERE operation = 'start' AND cname IS NOT NULL
-    GROUP BY cname
+    FROM asked
+    GROUP BY written
 ),
 
 paths AS (
@@ -64,8 +79,8 @@ paths AS (
         coalesce(prefix, '') AS prefix,
         min(app_id) AS app_id,
         max(app_id) AS other_app_id
-    FROM api_calls
-    WHERE operation = 'start' AND bucket IS NOT NULL
+    FROM starts
+    WHERE bucket IS NOT NULL
     GROUP BY vendor_name, bucket, coalesce(prefix, '')
 ),
 
@@ -75,8 +90,8 @@ places AS (
         bucket,
         min(app_id) AS app_id,
         max(app_id) AS other_app_id
-    FROM api_calls
-    WHERE operation = 'start' AND bucket IS NOT NULL
+    FROM starts
+    WHERE bucket IS NOT NULL
     GROUP BY vendor_name, bucket
 ),
 
@@ -84,25 +99,19 @@ ghosts AS (
     -- Starts of the channel whose session nobody knows: without an answer, timed out, broken off.
     SELECT unknown.sid
     FROM unknown
-    INNER JOIN (
-        SELECT cname, requested_at
-        FROM api_calls
-        WHERE operation = 'start' AND outcome = 'indeterminate'
-        UNION ALL
-        -- Keys may hold the channel with its special characters rewritten.
-        SELECT regexp_replace(cname, '[^0-9A-Za-z-]', '-', 'g') AS cname, requested_at
-        FROM api_calls
-        WHERE operation = 'start' AND outcome = 'indeterminate'
-    ) AS starts
-        ON starts.cname = unknown.cname
-        AND starts.requested_at <= unknown.first_at + INTERVAL '2 seconds'
-        AND starts.requested_at >= unknown.first_at - INTERVAL '10 minutes'
+    INNER JOIN asked
+        ON asked.written = unknown.cname
+        AND asked.requested_at <= unknown.first_at + INTERVAL '2 seconds'
+        AND asked.requested_at >= unknown.first_at - INTERVAL '10 minutes'
+    WHERE asked.outcome = 'indeterminate'
+        -- The service never re-routes: files elsewhere are of another app's channel of that name.
+        AND coalesce(asked.vendor_name = unknown.vendor_name AND asked.bucket = unknown.bucket, true)
     GROUP BY unknown.sid
 )
 
 SELECT
     unknown.sid,
-    unknown.cname,
+    CASE WHEN channels.cname = channels.other_cname THEN channels.cname ELSE unknown.cname END AS cname,
     CASE
         WHEN channels.app_id = channels.other_app_id THEN channels.app_id
         WHEN paths.app_id = paths.other_app_id THEN paths.app_id
@@ -126,7 +135,7 @@ SELECT
     stream_watermarks.webhooks_to
 FROM unknown
 CROSS JOIN stream_watermarks
-LEFT JOIN channels ON channels.cname = unknown.cname
+LEFT JOIN channels ON channels.written = unknown.cname
 LEFT JOIN paths
     ON paths.vendor_name = unknown.vendor_name
     AND paths.bucket = unknown.bucket
@@ -144,3 +153,4 @@ LEFT JOIN (
 LEFT JOIN monitored_buckets
     ON monitored_buckets.vendor_name = unknown.vendor_name
     AND monitored_buckets.bucket = unknown.bucket
+WHERE unknown.is_recorded OR channels.written IS NOT NULL OR paths.bucket IS NOT NULL
