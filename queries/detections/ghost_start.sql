@@ -45,6 +45,7 @@ WITH unknown AS (
         starts.storage,
         array_to_string(starts.event_ids, chr(31)) AS event_ids
     FROM starts
+    -- What runs already may be the session of another start with the ticket, which was answered.
     LEFT ANTI JOIN (
         SELECT app_id, resource_id
         FROM starts
@@ -53,13 +54,7 @@ WITH unknown AS (
         ON answered.app_id = starts.app_id
         AND answered.resource_id = starts.resource_id
         AND starts.outcome = 'already_running'
-    WHERE starts.sid IS NULL
-        AND (
-            starts.outcome = 'indeterminate'
-            -- Sent to another host, too, which says that it runs already: the session is this start's unless another start
-            -- with the ticket was answered with one.
-            OR (starts.outcome = 'already_running' AND starts.calls > 1)
-        )
+    WHERE starts.is_unanswered AND starts.sid IS NULL
 ),
 
 signs AS (

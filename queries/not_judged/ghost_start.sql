@@ -36,8 +36,8 @@ LEFT ANTI JOIN (
 ) AS answered
     ON answered.app_id = starts.app_id
     AND answered.resource_id = starts.resource_id
-WHERE starts.sid IS NULL
-    AND (starts.outcome = 'indeterminate' OR (starts.outcome = 'already_running' AND starts.calls > 1))
+WHERE starts.is_unanswered
+    AND starts.sid IS NULL
     AND NOT coalesce(
         reach.webhooks_since <= starts.requested_at + $window
         AND reach.webhooks_until >= starts.requested_at + $window

@@ -19,6 +19,7 @@
 -- request_hash           = { type = "string", doc = "hash of the redacted body" }
 -- sid                    = { type = "string", doc = "session that the answer names" }
 -- outcome                = { type = "string", doc = "ok, already_running, conflict, indeterminate, rejected" }
+-- is_unanswered          = { type = "bool", doc = "no answer tells whether it made a session: its outcome is indeterminate, or it was sent to several hosts, of which the one that answered says that it runs already" }
 -- http_status            = { type = "int64", doc = "HTTP status of the answer" }
 -- code                   = { type = "int64", doc = "the API's code of the answer" }
 -- reason_text            = { type = "string", doc = "the API's reason or the gateway's message" }
@@ -263,6 +264,7 @@ SELECT
     placed.request_hash,
     placed.sid,
     placed.outcome,
+    placed.outcome = 'indeterminate' OR (placed.outcome = 'already_running' AND placed.calls > 1) AS is_unanswered,
     placed.http_status,
     placed.code,
     placed.reason_text,

@@ -51,12 +51,12 @@ WITH unknown AS (
 
 asked AS (
     -- Keys may hold the channel as it was sent, or with its special characters rewritten.
-    SELECT cname AS written, cname, app_id, outcome, requested_at, vendor_name, bucket
+    SELECT cname AS written, cname, app_id, is_unanswered, requested_at, vendor_name, bucket
     FROM starts
     WHERE cname IS NOT NULL
     UNION ALL
     SELECT
-        regexp_replace(cname, '[^0-9A-Za-z-]', '-', 'g') AS written, cname, app_id, outcome, requested_at, vendor_name, bucket
+        regexp_replace(cname, '[^0-9A-Za-z-]', '-', 'g') AS written, cname, app_id, is_unanswered, requested_at, vendor_name, bucket
     FROM starts
     WHERE cname IS NOT NULL
 ),
@@ -103,7 +103,7 @@ ghosts AS (
         ON asked.written = unknown.cname
         AND asked.requested_at <= unknown.first_at + INTERVAL '2 seconds'
         AND asked.requested_at >= unknown.first_at - INTERVAL '10 minutes'
-    WHERE asked.outcome = 'indeterminate'
+    WHERE asked.is_unanswered
         -- The service never re-routes: files elsewhere are of another app's channel of that name.
         AND coalesce(asked.vendor_name = unknown.vendor_name AND asked.bucket = unknown.bucket, true)
     GROUP BY unknown.sid
