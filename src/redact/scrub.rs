@@ -133,9 +133,20 @@ fn ends_with_name(bytes: &[u8], names: &[&str]) -> bool {
     })
 }
 
+/// Walks over a text after the first, at most.
+const WALKS_MAX: usize = 8;
+
 /// Returns the text without secrets; borrowed if there are none.
 pub(super) fn scrub(text: &str, mode: Mode) -> Cow<'_, str> {
-    let clean = without_named(text, mode);
+    let mut clean = without_named(text, mode);
+    // What was replaced may have kept a name before it from having a value: the same text must not lose more the next time.
+    for _ in 0..WALKS_MAX {
+        let Cow::Owned(changed) = &clean else { break };
+        let Cow::Owned(again) = without_named(changed, mode) else {
+            break;
+        };
+        clean = Cow::Owned(again);
+    }
     if mode == Mode::Broken
         && let Cow::Owned(plain) = encoded::without_text(&clean)
     {

@@ -105,3 +105,10 @@ fn a_url_that_is_left_without_a_host_is_not_taken_for_another_the_next_time() {
         assert_eq!(redactor.text(&once), once, "{url}");
     }
 }
+
+#[test]
+fn a_name_that_has_a_value_only_when_the_next_one_is_gone_loses_it_at_once() {
+    let redactor = redactor();
+    let once = redactor.bytes(b"token\"\"secretKey:\":");
+    assert_eq!(redactor.bytes(once.as_bytes()), once);
+}
