@@ -1,12 +1,13 @@
 //! What the rows of a table say of every partition and imported file. Ten million offsets are looked at one by one, so
 //! what has been seen is a bit for each: nearly all messages are one row, of one offset.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
-use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::common::HashMap;
 
 use crate::event::Micros;
 use crate::lake::log::Source;
@@ -36,15 +37,16 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn add(&mut self, rows: &RecordBatch) -> Result<()> {
         let column = |name: &str, data_type: &DataType| cast(&rows[name], data_type);
-        let topics = column("topic", &DataType::Utf8)?;
-        let source_ids = column("source_id", &DataType::Utf8)?;
+        // Views of what was read: the texts are not copied.
+        let topics = column("topic", &DataType::Utf8View)?;
+        let source_ids = column("source_id", &DataType::Utf8View)?;
         let partitions = column("partition", &DataType::Int32)?;
         let from = column("from_offset", &DataType::Int64)?;
         let to = column("to_offset", &DataType::Int64)?;
         let indexes = column("record_index", &DataType::Int64)?;
-        let names: (&StringArray, &StringArray, &Int32Array) = (
-            topics.as_string(),
-            source_ids.as_string(),
+        let names = (
+            topics.as_string_view(),
+            source_ids.as_string_view(),
             partitions.as_primitive::<Int32Type>(),
         );
         let from: &Int64Array = from.as_primitive::<Int64Type>();
@@ -71,7 +73,7 @@ impl Tally {
 
     fn source(
         &mut self,
-        (topics, source_ids, partitions): (&StringArray, &StringArray, &Int32Array),
+        (topics, source_ids, partitions): (&StringViewArray, &StringViewArray, &Int32Array),
         row: usize,
     ) -> &mut OfSource {
         let number = partitions.is_valid(row).then(|| partitions.value(row));
