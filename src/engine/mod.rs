@@ -149,7 +149,7 @@ pub struct Engine {
 
 /// Rows of all tables together for which one slice is enough. What a slice keeps in memory while it is computed is in the
 /// order of a kilobyte a row, at most.
-const ROWS_OF_SLICE: i64 = 1_000_000;
+const ROWS_OF_SLICE: i64 = 2_000_000;
 
 impl Engine {
     /// Opens a session over the given tables. A stream that is not among them is an empty table, so that

@@ -35,8 +35,8 @@ use super::order::order;
 use super::reach::Reach;
 use crate::event::Stream;
 use crate::table::{
-    BLOOM_COLUMNS, HASH_COLUMNS, NAME_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, UNRANGED_COLUMNS,
-    sort_columns,
+    BLOOM_COLUMNS, HASH_COLUMNS, NAME_COLUMNS, PARTITION_COLUMN, PLAIN_COLUMNS, REPEATED_COLUMNS,
+    UNRANGED_COLUMNS, sort_columns,
 };
 use chunk::Pages;
 use names::Names;
@@ -55,6 +55,9 @@ const ROW_GROUP_ROWS: usize = 1_048_576;
 
 /// Data pages of this size are compressed in a core's cache, and a look-up of a few rows reads little more than them.
 const PAGE_BYTES: usize = 256 * 1024;
+
+/// Up to this size a column's values are in a dictionary, in a sorted file.
+const DICTIONARY_BYTES: usize = 16 * 1024 * 1024;
 
 /// Higher levels save little of what the files of `maintain` take, and cost a multiple.
 const ZSTD_LEVEL: i32 = 1;
@@ -188,8 +191,15 @@ fn file_writer<W: Write + Send>(
 
 /// Opens a file in memory that will hold about `rows` rows.
 fn writer(stream: Stream, schema: SchemaRef, rows: usize) -> Result<ArrowWriter<Vec<u8>>> {
+    let mut properties = writer_properties(stream, &schema, rows);
+    for name in REPEATED_COLUMNS {
+        let column = ColumnPath::from(name);
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), true)
+            .set_column_dictionary_page_size_limit(column, DICTIONARY_BYTES);
+    }
     let options = ArrowWriterOptions::new()
-        .with_properties(writer_properties(stream, &schema, rows).build())
+        .with_properties(properties.build())
         // The Arrow schema would tell readers to make string views; the Parquet schema says all there is.
         .with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(

@@ -48,6 +48,9 @@ pub const PLAIN_COLUMNS: [&str; 16] = [
     "caller_trace_id",
 ];
 
+/// Those of them whose values come several times in the sorted files of a whole day.
+pub const REPEATED_COLUMNS: [&str; 1] = ["resource_id"];
+
 /// Texts that are one of a few names. Their dictionary takes a few bits a row, and so do numbers of 32 bits, which
 /// are codes: in a file of a few thousand rows, compressors for them cost more time than they save bytes.
 pub const NAME_COLUMNS: [&str; 10] = [
