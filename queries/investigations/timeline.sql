@@ -1,7 +1,10 @@
 -- ---
 -- name        = "timeline"
 -- title       = "What happened in a case"
--- description = "Every event of the case in order, one line each."
+-- description = """
+-- Every event of the case in order, one line each; also every change of the customer's rows that are about its sessions, whatever the
+-- change itself names.
+-- """
 --
 -- [params]
 -- from  = { type = "timestamp", doc = "first instant of the case, for events without a session" }
@@ -16,14 +19,23 @@
 -- sid      = { type = "string", doc = "recording session id; null where the event names none" }
 -- event_id = { type = "string", doc = "event id, the evidence" }
 -- ---
+WITH changes AS (
+    SELECT DISTINCT record_versions.event_id
+    FROM session_beliefs
+    INNER JOIN record_versions ON record_versions.record_id = session_beliefs.record_id
+    WHERE array_contains(string_to_array($sids, ','), CAST(session_beliefs.sid AS STRING))
+)
+
 SELECT
-    at,
-    stream,
-    what,
-    detail,
-    sid,
-    event_id
+    session_timeline.at,
+    session_timeline.stream,
+    session_timeline.what,
+    session_timeline.detail,
+    session_timeline.sid,
+    session_timeline.event_id
 FROM session_timeline
-WHERE (sid IS NULL AND at >= $from AND at < $until)
-    OR array_contains(string_to_array($sids, ','), CAST(sid AS STRING))
-ORDER BY at, stream, event_id
+LEFT JOIN changes ON changes.event_id = session_timeline.event_id AND session_timeline.stream = 'session_records'
+WHERE (session_timeline.sid IS NULL AND session_timeline.at >= $from AND session_timeline.at < $until)
+    OR array_contains(string_to_array($sids, ','), CAST(session_timeline.sid AS STRING))
+    OR changes.event_id IS NOT NULL
+ORDER BY session_timeline.at, session_timeline.stream, session_timeline.event_id

@@ -3,7 +3,8 @@
 -- title       = "Sessions that show what the streams tell of any session"
 -- description = """
 -- Whether a bucket reports slices at all, or an app's callbacks are logged at all, only other sessions show. The two nearest before and after
--- the case, outside its own time, of each mode and kind of file, in the app, in the buckets of the case, and in both.
+-- the case, outside its own time, of each mode and kind of file, in the app, in the buckets of the case, and in both. Few sessions make an
+-- mp4, and some of those were never started by a known call: the one nearest to the case, in its buckets before elsewhere.
 -- """
 --
 -- [params]
@@ -46,4 +47,27 @@ FROM (
         AND (requested_at < $from OR requested_at >= $until)
 )
 WHERE place <= 2
+UNION
+SELECT sid
+FROM (
+    SELECT
+        sid,
+        row_number() OVER (
+            ORDER BY is_in_bucket DESC, abs(arrow_cast(first_at, 'Int64') - arrow_cast($at, 'Int64')), sid
+        ) AS place
+    FROM (
+        SELECT
+            sid,
+            bool_or(coalesce(array_contains(string_to_array($buckets, ','), CAST(bucket AS STRING)), false)) AS is_in_bucket,
+            min(occurred_at) AS first_at
+        FROM storage_events
+        WHERE file_type = 'mp4'
+            AND sid IS NOT NULL
+            AND event_date >= CAST($read_from AS DATE)
+            AND event_date <= CAST($read_to AS DATE)
+        GROUP BY sid
+    )
+    WHERE first_at < $from OR first_at >= $until
+)
+WHERE place = 1
 ORDER BY sid

@@ -242,6 +242,103 @@ fn what_other_sessions_show_of_the_streams_counts() {
     assert_eq!(sessions, Some(1), "the others are not of the case");
 }
 
+/// Writes three recordings into S3. The customer's rows, documents of MongoDB, said OSS of all of them; that of the first was
+/// corrected weeks later, that of the second deleted, by changes that name nothing but the document; that of the third names only
+/// the ticket.
+fn lake_of_documents() -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (mut calls, mut files, mut changes) = (String::new(), String::new(), String::new());
+    for (number, sid) in [SID_BEFORE, SID_SILENT, SID_AFTER].into_iter().enumerate() {
+        let (channel, ticket) = (format!("room_{number}"), format!("tk-{number}"));
+        let at = |second: usize| format!("2026-10-0{}T10:00:{second:02}.000Z", number + 1);
+        let base = format!("/v1/apps/app1/cloud_recording/resourceid/{ticket}");
+        let start = json!({"requested_at": at(0), "responded_at": at(1),
+            "request": {"method": "POST", "url": format!("{base}/mode/mix/start"), "body": {"cname": channel, "uid": "7",
+                "clientRequest": {"storageConfig": {"vendor": 1, "region": 4, "bucket": "acme-rec"}}}},
+            "response": {"status": 200, "body": {"resourceId": ticket, "sid": sid}}});
+        calls += &format!("{start}\n");
+        for (nth, name) in [
+            format!("{sid}_{channel}_0.ts"),
+            format!("{sid}_{channel}.m3u8"),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let file = json!({"event_id": format!("{sid}-{nth}"), "occurred_at": at(20 + nth), "kind": "created", "vendor": 1,
+                "bucket": "acme-rec", "region": "eu-west-1", "key": name, "size": 900});
+            files += &format!("{file}\n");
+        }
+        let change = |operation: &str, day: i64| {
+            let second = 1_790_848_830_i64 + day * 86_400;
+            json!({"operationType": operation, "ns": {"db": "app", "coll": "recordings"}, "documentKey": {"_id": number},
+                "clusterTime": {"$timestamp": {"t": second, "i": 1}}})
+        };
+        let mut insert = change("insert", number as i64);
+        let document =
+            json!({"_id": number, "vendor": 2, "bucket": "acme-oss", "status": "uploaded"});
+        insert["fullDocument"] = document;
+        let (name, value) = if sid == SID_AFTER {
+            ("resourceId", ticket.as_str())
+        } else {
+            ("sid", sid)
+        };
+        insert["fullDocument"][name] = json!(value);
+        changes += &format!("{insert}\n");
+        let later = match sid {
+            SID_BEFORE => {
+                let mut update = change("update", 45);
+                let fields = json!({"vendor": 1, "bucket": "acme-rec"});
+                update["updateDescription"] = json!({"updatedFields": fields, "removedFields": []});
+                format!("{update}\n")
+            }
+            SID_SILENT => format!("{}\n", change("delete", 20)),
+            _ => String::new(),
+        };
+        changes += &later;
+    }
+    for (stream, lines) in [
+        ("api_calls", calls),
+        ("storage_events", files),
+        ("session_records", changes),
+    ] {
+        let path = directory.path().join(format!("{stream}.ndjson"));
+        std::fs::write(&path, lines).expect("can be written");
+        let path = path.to_str().expect("is text");
+        let import = tapetrail(directory.path(), &["import", "--stream", stream, path]);
+        let said = String::from_utf8_lossy(&import.stderr);
+        assert!(said.contains(" 0 dead letters"), "{said}");
+    }
+    directory
+}
+
+#[test]
+fn changes_that_name_only_a_row_or_a_ticket_are_of_the_case() {
+    let lake = lake_of_documents();
+    let found = tapetrail(lake.path(), &["detect", "--format", "json"]).stdout;
+    let found: Vec<Value> = serde_json::from_slice(&found).expect("JSON");
+    for (sid, mismatches, changes) in [(SID_BEFORE, 0, 2), (SID_SILENT, 0, 2), (SID_AFTER, 1, 1)] {
+        let case = tapetrail(
+            lake.path(),
+            &["investigate", "--sid", sid, "--format", "json"],
+        );
+        let case: Value = serde_json::from_slice(&case.stdout).expect("JSON");
+        let findings = case["findings"].as_array().expect("a list");
+        let of_session = found
+            .iter()
+            .filter(|finding| finding["sids"] == json!([sid]));
+        assert_eq!(
+            explanations(findings.iter()),
+            explanations(of_session),
+            "{sid}"
+        );
+        let named = |finding: &&Value| finding["detection"] == json!("vendor_mismatch");
+        assert_eq!(findings.iter().filter(named).count(), mismatches, "{sid}");
+        let timeline = case["timeline"].as_array().expect("a list");
+        let of_row = |event: &&Value| event["stream"] == json!("session_records");
+        assert_eq!(timeline.iter().filter(of_row).count(), changes, "{sid}");
+    }
+}
+
 /// What each finding says, by its detection and id.
 fn explanations<'f>(
     findings: impl Iterator<Item = &'f Value>,
