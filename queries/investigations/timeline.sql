@@ -20,10 +20,18 @@
 -- event_id = { type = "string", doc = "event id, the evidence" }
 -- ---
 WITH changes AS (
+    -- Of rows that say, or said before they were deleted, what they are about.
     SELECT DISTINCT record_versions.event_id
-    FROM session_beliefs
-    INNER JOIN record_versions ON record_versions.record_id = session_beliefs.record_id
-    WHERE array_contains(string_to_array($sids, ','), CAST(session_beliefs.sid AS STRING))
+    FROM record_versions
+    INNER JOIN (
+        SELECT record_id, sid
+        FROM session_beliefs
+        UNION
+        SELECT record_id, sid
+        FROM record_versions
+    ) AS known
+        ON known.record_id = record_versions.record_id
+    WHERE array_contains(string_to_array($sids, ','), CAST(known.sid AS STRING))
 )
 
 SELECT

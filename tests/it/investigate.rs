@@ -242,9 +242,9 @@ fn what_other_sessions_show_of_the_streams_counts() {
     assert_eq!(sessions, Some(1), "the others are not of the case");
 }
 
-/// Writes three recordings into S3. The customer's rows, documents of MongoDB, said OSS of all of them; that of the first was
-/// corrected weeks later, that of the second deleted, by changes that name nothing but the document; that of the third names only
-/// the ticket.
+/// Writes three recordings into S3. The customer's rows, documents of MongoDB, said OSS of all of them, and call the channel by a
+/// name of their own; that of the first was corrected weeks later, that of the second deleted, by changes that name nothing but
+/// the document; that of the third knows only the ticket.
 fn lake_of_documents() -> TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (mut calls, mut files, mut changes) = (String::new(), String::new(), String::new());
@@ -283,6 +283,7 @@ fn lake_of_documents() -> TempDir {
             ("sid", sid)
         };
         insert["fullDocument"][name] = json!(value);
+        insert["fullDocument"]["channel"] = json!(format!("Lesson {number}"));
         changes += &format!("{insert}\n");
         let later = match sid {
             SID_BEFORE => {
