@@ -159,10 +159,23 @@ fn what_has_no_answer_gets_a_sentence_and_exit_code_2() {
     insta::assert_snapshot!("investigate-refusals", said);
 }
 
+/// Imports lines, each stream's, into a lake of their own.
+fn imported(streams: [(&str, String); 3]) -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (stream, lines) in streams {
+        let path = directory.path().join(format!("{stream}.ndjson"));
+        std::fs::write(&path, lines).expect("can be written");
+        let path = path.to_str().expect("is text");
+        let import = tapetrail(directory.path(), &["import", "--stream", stream, path]);
+        let said = String::from_utf8_lossy(&import.stderr);
+        assert!(said.contains(" 0 dead letters"), "{said}");
+    }
+    directory
+}
+
 /// Writes three recordings of one app, two hours apart, into a lake. Of the one in the middle no notification says that it was
 /// uploaded, and no slice was seen; only the others show that such notifications and slices come here at all.
 fn lake_of_three() -> TempDir {
-    let directory = tempfile::tempdir().expect("a temporary directory");
     let (mut calls, mut webhooks, mut files) = (String::new(), String::new(), String::new());
     for (hour, sid) in [(8_u32, SID_BEFORE), (10, SID_SILENT), (12, SID_AFTER)] {
         let channel = format!("room_{hour}");
@@ -207,19 +220,11 @@ fn lake_of_three() -> TempDir {
             files += &format!("{file}\n");
         }
     }
-    for (stream, lines) in [
+    imported([
         ("api_calls", calls),
         ("webhooks", webhooks),
         ("storage_events", files),
-    ] {
-        let path = directory.path().join(format!("{stream}.ndjson"));
-        std::fs::write(&path, lines).expect("can be written");
-        let path = path.to_str().expect("is text");
-        let import = tapetrail(directory.path(), &["import", "--stream", stream, path]);
-        let said = String::from_utf8_lossy(&import.stderr);
-        assert!(said.contains(" 0 dead letters"), "{said}");
-    }
-    directory
+    ])
 }
 
 #[test]
@@ -246,7 +251,6 @@ fn what_other_sessions_show_of_the_streams_counts() {
 /// name of their own; that of the first was corrected weeks later, that of the second deleted, by changes that name nothing but
 /// the document; that of the third knows only the ticket.
 fn lake_of_documents() -> TempDir {
-    let directory = tempfile::tempdir().expect("a temporary directory");
     let (mut calls, mut files, mut changes) = (String::new(), String::new(), String::new());
     for (number, sid) in [SID_BEFORE, SID_SILENT, SID_AFTER].into_iter().enumerate() {
         let (channel, ticket) = (format!("room_{number}"), format!("tk-{number}"));
@@ -297,19 +301,11 @@ fn lake_of_documents() -> TempDir {
         };
         changes += &later;
     }
-    for (stream, lines) in [
+    imported([
         ("api_calls", calls),
         ("storage_events", files),
         ("session_records", changes),
-    ] {
-        let path = directory.path().join(format!("{stream}.ndjson"));
-        std::fs::write(&path, lines).expect("can be written");
-        let path = path.to_str().expect("is text");
-        let import = tapetrail(directory.path(), &["import", "--stream", stream, path]);
-        let said = String::from_utf8_lossy(&import.stderr);
-        assert!(said.contains(" 0 dead letters"), "{said}");
-    }
-    directory
+    ])
 }
 
 #[test]
