@@ -23,7 +23,7 @@ use super::plain::with_plain_errors;
 
 /// How long a request is tried again that a store did not answer, or put off. Consumers try for ever, saying so each
 /// time; a person wants to know.
-const RETRIED_FOR: Duration = Duration::from_secs(30);
+const RETRIED_FOR: Duration = Duration::from_secs(15);
 
 /// Says whether a lake is in an object store.
 pub(super) fn is_remote(url: &Url) -> bool {
@@ -45,7 +45,9 @@ pub(super) fn open(mut url: Url) -> Result<(Arc<dyn ObjectStore>, Url)> {
         "lake: a URL ends with the path of the lake; settings of the store come from the environment, as {}",
         variables(&scheme)
     );
+    // The time decides alone: ten tries, the default, may be over within three seconds.
     let retry = RetryConfig {
+        max_retries: usize::MAX,
         retry_timeout: RETRIED_FOR,
         ..RetryConfig::default()
     };

@@ -81,8 +81,10 @@ impl Broker {
         self.service.as_ref().expect("a broker of our own")
     }
 
+    /// Makes a topic that keeps messages of any age, unless `settings` say otherwise: some tests send old ones.
     pub fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        new = new.set("retention.ms", "-1");
         for (key, value) in settings {
             new = new.set(key, value);
         }
