@@ -106,6 +106,8 @@ pub struct Context {
 impl Context {
     /// Opens the lake's store; creates nothing.
     pub fn lake(&self) -> Result<Lake> {
+        // A command that logs more has begun to; of the others only this one thing is not said elsewhere.
+        start_logging_at(LogFormat::Text, WAITING);
         let location = Location::open(&self.lake, self.config.durability)?;
         Ok(Lake::new(location))
     }
@@ -134,6 +136,9 @@ const INFO: &str = "info,object_store=warn,deltalake_core=error,deltalake_core::
 
 /// Nothing but trouble: for commands that tell their steps themselves.
 const WARNINGS: &str = "warn,deltalake_core=error,deltalake_core::kernel::transaction=off,delta_kernel=error,buoyant_kernel=error";
+
+/// That the lake's store keeps us waiting.
+const WAITING: &str = "off,tapetrail::lake=warn";
 
 fn start_logging_at(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -1,7 +1,8 @@
 //! One stream's Delta table: made when missing, opened at its newest version, refreshed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
@@ -16,6 +17,7 @@ use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use object_store::ObjectStoreExt;
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 use super::damage;
 use super::store::Location;
@@ -28,7 +30,12 @@ pub struct Lake {
     location: Location,
     /// The store was found to be one that commits can stand on.
     is_writable: Arc<OnceCell<()>>,
+    /// It was said that the store keeps us waiting.
+    said_waiting: Arc<Once>,
 }
+
+/// How long a store may take for its first answer before somebody is told.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A checkpoint is written every so many commits, so that opening a table reads few log files.
 const CHECKPOINT_INTERVAL: u32 = 100;
@@ -41,6 +48,7 @@ impl Lake {
         Lake {
             location,
             is_writable: Arc::default(),
+            said_waiting: Arc::new(Once::new()),
         }
     }
 
@@ -49,10 +57,23 @@ impl Lake {
         &self.location.url
     }
 
+    /// Awaits what the store was asked first. Says once that this takes long: the store may be starting, or elsewhere.
+    async fn answer<T>(&self, asked: impl Future<Output = T>) -> T {
+        let mut asked = pin!(asked);
+        if let Ok(answer) = timeout(PATIENCE, &mut asked).await {
+            return answer;
+        }
+        self.said_waiting.call_once(|| {
+            let lake = self.location.named();
+            tracing::warn!("waiting for the store of the lake {lake}, which does not answer");
+        });
+        asked.await
+    }
+
     /// Opens a stream's table at its newest version, or none when there is no such table yet.
     pub async fn open(&self, stream: Stream) -> Result<Option<DeltaTable>> {
         let mut table = self.handle(stream)?;
-        let is_there = table.verify_deltatable_existence().await;
+        let is_there = self.answer(table.verify_deltatable_existence()).await;
         if !is_there.with_context(|| self.location.out_of_reach())? {
             return Ok(None);
         }
@@ -90,7 +111,7 @@ impl Lake {
 
     /// Requires, once, a store in which no commit can take the place of another.
     pub async fn require_writable(&self) -> Result<()> {
-        let required = || self.location.require_put_if_absent();
+        let required = || self.answer(self.location.require_put_if_absent());
         self.is_writable.get_or_try_init(required).await?;
         Ok(())
     }
